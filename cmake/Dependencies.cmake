@@ -1,0 +1,21 @@
+# Every library we use, each from a Debian 12 package (docs/dependencies.md says why).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(GTest CONFIG REQUIRED)
+pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(websockets REQUIRED IMPORTED_TARGET libwebsockets)
+pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+
+# llhttp comes as C sources in Debian's node-llhttp; it is not ours to warn about.
+set(FETTLE_LLHTTP_DIR /usr/share/llhttp CACHE PATH "Folder with llhttp.c, api.c and http.c")
+add_library(llhttp STATIC ${FETTLE_LLHTTP_DIR}/llhttp.c ${FETTLE_LLHTTP_DIR}/api.c ${FETTLE_LLHTTP_DIR}/http.c)
+find_path(FETTLE_LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp /usr/include/llhttp REQUIRED)
+target_include_directories(llhttp SYSTEM PUBLIC ${FETTLE_LLHTTP_INCLUDE})
