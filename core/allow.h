@@ -1,0 +1,17 @@
+// The allow-list of a host: what any leader may do there. Pure pattern matching, no file access.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fettle::core {
+
+using AllowList = std::map<std::string, std::vector<std::string>>;
+
+/// True if one of the patterns under `word` matches `value`. `*` stands for any run of characters
+/// but '/', `?` for one; everything else for itself. An absent word allows nothing.
+bool allows(const AllowList& allow, const std::string& word, std::string_view value);
+
+}  // namespace fettle::core

@@ -1,0 +1,160 @@
+#include "core/apply_spec.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "core/codec.h"
+#include "core/incidents.h"
+#include "core/limits.h"
+#include "core/ring.h"
+#include "core/runs.h"
+#include "core/verdicts.h"
+
+namespace fettle::core {
+namespace {
+
+ClientAnswer refused(Code code, std::string text) {
+  return {.ok = false, .code = code, .text = std::move(text)};
+}
+
+template <typename T>
+void add_missing(const std::vector<T>& before, const std::vector<T>& after, const char* kind,
+                 std::vector<std::string>& deleted) {
+  for (const T& old : before) {
+    const bool kept = std::ranges::any_of(after, [&](const T& now) { return now.name == old.name; });
+    if (!kept) deleted.push_back(std::string(kind) + " " + old.name);
+  }
+}
+
+std::vector<std::string> deletions(const Spec& before, const Spec& after) {
+  std::vector<std::string> deleted;
+  add_missing(before.services, after.services, "service", deleted);
+  add_missing(before.playbooks, after.playbooks, "playbook", deleted);
+  add_missing(before.receivers, after.receivers, "receiver", deleted);
+  for (const ServiceSpec& service : before.services) {
+    for (const NodeSpec& node : service.nodes) {
+      if (find_node(after, node.name) == nullptr) deleted.push_back("node " + node.name);
+    }
+  }
+  return deleted;
+}
+
+/// What an observer must know of a node; a change of it makes older opinions count no more.
+std::string watch_bytes(const ServiceSpec& service, const NodeSpec& node) {
+  Writer writer;
+  writer(node.address, service.probes, service.confirm_gap);
+  return writer.take();
+}
+
+Duration start_period(const ServiceSpec& service) {
+  Duration longest{0};
+  for (const ProbeSpec& probe : service.probes) longest = std::max(longest, probe.start_period);
+  return longest;
+}
+
+void remove_node(Applying& ap, const std::string& name) {
+  std::vector<RunId> open;
+  for (const auto& [id, run] : ap.state.runs) {
+    if (run.node == name && !is_over(run.state)) open.push_back(id);
+  }
+  for (const RunId id : open) cancel_run(ap, id, name + " was removed from the spec");
+  resolve_removed(ap, name);
+  ap.state.nodes.erase(name);
+}
+
+void add_nodes(Applying& ap) {
+  for (const ServiceSpec& service : ap.state.spec.services) {
+    ap.touched.insert(service.name);
+    for (const NodeSpec& spec : service.nodes) {
+      NodeState& node = ap.state.nodes[spec.name];
+      if (node.service.empty()) {
+        node.since = node.admin_since = ap.state.wall;
+        node.verdict_at = ap.state.now;
+        node.reason = "no quorum of its observers has a view yet";
+        const Duration start = start_period(service);
+        if (start.count() > 0) node.start_until = ap.state.now + start;
+      }
+      node.service = service.name;
+    }
+  }
+}
+
+std::size_t observer_count(const State& state, const ServiceSpec& service) {
+  const std::size_t wanted = service.observers == 0 ? 3 : service.observers;
+  return std::min(wanted, state.members.size());
+}
+
+}  // namespace
+
+void assign_observers(Applying& ap) {
+  std::vector<RingMember> members;
+  for (const auto& [name, facts] : ap.state.members) members.push_back({name, facts.zone});
+  bool changed = false;
+  for (const ServiceSpec& service : ap.state.spec.services) {
+    const auto hosts = service.traffic.kind.empty() ? std::vector<std::string>{}
+                                                    : director_hosts(ap.state, service);
+    const std::string at_director = hosts.empty() ? "" : hosts.front();
+    for (const NodeSpec& spec : service.nodes) {
+      NodeState& node = ap.state.nodes.at(spec.name);
+      auto observers =
+          observers_of(spec.name, members, observer_count(ap.state, service), at_director);
+      if (observers == node.observers && node.watch_revision != 0) continue;
+      node.observers = std::move(observers);
+      node.watch_revision = ap.index.value;
+      node.opinions.clear();
+      changed = true;
+    }
+  }
+  if (changed) ap.effects.emplace_back(effect::WatchesChanged{});
+}
+
+ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
+  State& state = ap.state;
+  if (!command.any_base && command.base != state.revision) {
+    return refused(Code::Conflict, "the spec moved: revision " + std::to_string(state.revision) +
+                                       ", yours was based on " + std::to_string(command.base));
+  }
+  if (state.revision > 0 && encode(command.spec) == encode(state.spec)) {
+    return {.text = "unchanged", .number = state.revision};
+  }
+  const auto deleted = deletions(state.spec, command.spec);
+  if (!deleted.empty() && !command.prune) {
+    std::string list;
+    for (const std::string& one : deleted) list += (list.empty() ? "" : ", ") + one;
+    return refused(Code::Conflict, "this would delete " + list + ": apply with --prune");
+  }
+  for (const auto& [name, node] : state.nodes) {
+    if (find_node(command.spec, name) == nullptr && node.owner == Owner::Fettle) {
+      return refused(Code::Conflict, name + " is held isolated by Fettle: restore it first");
+    }
+  }
+  std::vector<std::string> removed;
+  std::vector<std::string> rewatched;
+  for (const auto& [name, node] : state.nodes) {
+    const NodeSpec* before = find_node(state.spec, name);
+    const NodeSpec* after = find_node(command.spec, name);
+    if (after == nullptr) {
+      removed.push_back(name);
+      continue;
+    }
+    for (const ServiceSpec& service : command.spec.services) {
+      const bool mine = std::ranges::any_of(service.nodes, [&](const NodeSpec& n) { return n.name == name; });
+      if (!mine) continue;
+      const ServiceSpec* old_service = find_service(state.spec, node.service);
+      if (watch_bytes(*old_service, *before) != watch_bytes(service, *after)) rewatched.push_back(name);
+    }
+  }
+  for (const std::string& name : removed) remove_node(ap, name);
+  state.spec = command.spec;
+  ++state.revision;
+  for (const std::string& name : rewatched) state.nodes.at(name).watch_revision = 0;
+  add_nodes(ap);
+  assign_observers(ap);
+  if (!removed.empty()) ap.effects.emplace_back(effect::WatchesChanged{});
+  ap.happened({.kind = "spec.applied",
+               .value = std::to_string(state.revision),
+               .reason = "applied by " + command.by});
+  return {.text = "revision " + std::to_string(state.revision), .number = state.revision};
+}
+
+}  // namespace fettle::core

@@ -1,0 +1,17 @@
+// ApplySpec: a new revision of the spec, and what it changes for nodes, observers and runs.
+#pragma once
+
+#include "core/applying.h"
+#include "core/command.h"
+
+namespace fettle::core {
+
+/// Takes the revision, or answers why not: a base that moved, deletions without prune, a node that
+/// Fettle holds isolated.
+ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command);
+
+/// Assigns observers anew (a spec or the members' facts changed); a node whose watch changed gets a
+/// new watch revision and starts without opinions, its verdict stays.
+void assign_observers(Applying& ap);
+
+}  // namespace fettle::core

@@ -1,0 +1,207 @@
+#include "core/attempts.h"
+
+#include <algorithm>
+
+#include "core/fields.h"
+#include "core/limits.h"
+#include "core/runs.h"
+
+namespace fettle::core {
+namespace {
+
+/// The input a director host needs: the director's options, the server, and what was found before.
+Options traffic_input(const ServiceSpec& service, const NodeSpec& spec, const NodeState& node,
+                      const std::string& host) {
+  Options input = service.traffic.options;
+  input["director"] = service.traffic.kind;
+  input["node"] = spec.name;
+  input["server"] = spec.server.empty() ? spec.name : spec.server;
+  input["verdict"] = std::string(to_string(node.verdict));
+  const auto before = node.isolated_by_host.find(host);
+  if (before != node.isolated_by_host.end()) {
+    for (const auto& [key, value] : before->second) input.insert_or_assign(key, value);
+  }
+  return input;
+}
+
+void set_admin(Applying& ap, const std::string& name, Admin admin, Owner owner,
+               const std::string& reason) {
+  NodeState& node = ap.state.nodes.at(name);
+  if (node.admin == admin && node.owner == owner) return;
+  node.admin = admin;
+  node.owner = owner;
+  node.admin_since = ap.state.wall;
+  if (node.incident) note(ap, *node.incident, "node.admin_changed", std::string(to_string(admin)));
+  ap.happened({.kind = "node.admin_changed",
+               .service = node.service,
+               .node = name,
+               .incident = node.incident,
+               .value = std::string(to_string(admin)),
+               .reason = reason});
+}
+
+void isolated(Applying& ap, const Run& run) {
+  NodeState& node = ap.state.nodes.at(run.node);
+  const bool again = node.isolated_time.ns != 0 &&
+                     ap.state.now - node.isolated_time < kRelapseWindow;
+  node.relapses = again ? node.relapses + 1 : 0;
+  node.isolated_time = ap.state.now;
+  node.isolation_in_doubt = false;
+  if (node.incident) {
+    Incident& incident = ap.state.incidents.at(*node.incident);
+    if (!incident.isolated_at) incident.isolated_at = ap.state.wall;
+    incident.blocked_by.clear();
+  }
+  set_admin(ap, run.node, Admin::Isolated, run.by_person ? Owner::Person : Owner::Fettle,
+            run.steps[run.step].reason);
+}
+
+void restored(Applying& ap, const Run& run) {
+  NodeState& node = ap.state.nodes.at(run.node);
+  node.isolation_in_doubt = false;
+  node.isolated_by_host.clear();
+  set_admin(ap, run.node, Admin::InService, Owner::Nobody, run.steps[run.step].reason);
+}
+
+}  // namespace
+
+Status begin_attempt(Applying& ap, Run& run) {
+  StepProgress& step = run.steps[run.step];
+  const StepSpec& spec = run.playbook.steps[run.step];
+  const ServiceSpec* service = ap.service(run.service);
+  const NodeSpec* node_spec = ap.node_spec(run.node);
+  if (service == nullptr || node_spec == nullptr) {
+    return fail(Code::NotFound, run.node + " is not in the spec any more");
+  }
+  const std::vector<std::string> hosts = director_hosts(ap.state, *service);
+  if (hosts.empty()) {
+    return fail(Code::Refused, "no member's allow-list holds " +
+                                   text_option(service->traffic.options, "socket"));
+  }
+  const NodeState& node = ap.state.nodes.at(run.node);
+  ++step.attempt;
+  step.state = StepState::Running;
+  step.index = ap.index;
+  step.deadline = ap.state.now + spec.timeout;
+  step.reason = run.reason;
+  step.tasks.clear();
+  run.state = RunState::Running;
+  run.fence = {ap.state.generation, Term{}, ap.index};
+  for (const std::string& host : hosts) {
+    Task task;
+    task.key = {ap.state.generation, run.id, run.step, step.attempt, host};
+    task.fence = run.fence;
+    task.action = spec.action;
+    task.input = traffic_input(*service, *node_spec, node, host);
+    task.resource = service->traffic.kind + ":" + text_option(service->traffic.options, "socket") +
+                    "/" + text_option(task.input, "server");
+    task.remaining = spec.timeout;
+    task.idempotent = ap.actions.at(spec.action).idempotent;
+    task.reason = run.reason;
+    ap.effects.emplace_back(effect::Perform{task});
+    step.tasks.push_back({.host = host, .state = TaskState::Open, .task = std::move(task)});
+  }
+  return {};
+}
+
+bool attempt_is_closed(const Run& run) {
+  if (run.step >= run.steps.size()) return true;
+  return std::ranges::none_of(run.steps[run.step].tasks, [](const TaskProgress& task) {
+    return task.state == TaskState::Open;
+  });
+}
+
+bool expire_tasks(Applying& ap, Run& run) {
+  StepProgress& step = run.steps[run.step];
+  if (ap.state.now < step.deadline + kTaskMargin) return false;
+  for (TaskProgress& task : step.tasks) {
+    if (task.state != TaskState::Open) continue;
+    task.state = TaskState::Expired;
+    task.result = "no answer from " + task.host + " by its deadline";
+  }
+  return true;
+}
+
+TaskProgress* open_task(Run& run, const TaskKey& key) {
+  if (is_over(run.state) || key.step != run.step || run.step >= run.steps.size()) return nullptr;
+  StepProgress& step = run.steps[run.step];
+  if (key.attempt != step.attempt) return nullptr;
+  for (TaskProgress& task : step.tasks) {
+    if (task.host == key.host && task.state == TaskState::Open) return &task;
+  }
+  return nullptr;
+}
+
+AttemptEnd judge_attempt(const Applying& ap, const Run& run) {
+  const StepProgress& step = run.steps[run.step];
+  AttemptEnd end{.ok = true};
+  for (const TaskProgress& task : step.tasks) {
+    if (!end.reason.empty()) end.reason += "; ";
+    end.reason += task.host + ": " + (task.result.empty() ? std::string(to_string(task.state)) : task.result);
+    if (task.state != TaskState::Done) end.ok = false;
+    if (task.state == TaskState::InDoubt || task.state == TaskState::Expired ||
+        (task.state == TaskState::Done)) {
+      end.in_doubt = true;
+    }
+  }
+  if (end.ok) end.in_doubt = false;
+  const auto kind = ap.actions.find(step.action);
+  const bool idempotent = kind != ap.actions.end() && kind->second.idempotent;
+  end.may_repeat = idempotent || !end.in_doubt;
+  return end;
+}
+
+void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
+                       const TaskResult& result) {
+  if (run.steps[run.step].action != "traffic.isolate" || task.state != TaskState::Done) return;
+  auto& kept = ap.state.nodes.at(run.node).isolated_by_host;
+  kept.try_emplace(task.host, result.output);
+}
+
+void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
+  const std::string& action = run.steps[run.step].action;
+  if (!ap.state.nodes.contains(run.node)) return;
+  if (action == "traffic.isolate") {
+    if (end.ok) return isolated(ap, run);
+    if (end.in_doubt) ap.state.nodes.at(run.node).isolation_in_doubt = true;
+  }
+  if (action == "traffic.restore" && end.ok) restored(ap, run);
+}
+
+void bind_fields(const State& state, Run& run) {
+  auto& bound = run.bound;
+  const NodeState& node = state.nodes.at(run.node);
+  bound["node.name"] = run.node;
+  bound["node.service"] = run.service;
+  bound["node.verdict"] = std::string(to_string(node.verdict));
+  bound["node.admin"] = std::string(to_string(node.admin));
+  bound["node.reason"] = node.reason;
+  if (const NodeSpec* spec = find_node(state.spec, run.node); spec != nullptr) {
+    bound["node.address"] = to_string(spec->address);
+    bound["node.host"] = spec->host;
+    bound["node.zone"] = spec->zone;
+    bound["node.role"] = std::string(to_string(spec->role));
+  }
+  bound["service.name"] = run.service;
+  bound["run.id"] = std::to_string(run.id.value);
+  bound["run.playbook"] = run.playbook.name;
+  std::size_t healthy = 0;
+  std::size_t total = 0;
+  for (const auto& [name, other] : state.nodes) {
+    if (other.service != run.service) continue;
+    ++total;
+    if (other.verdict == Verdict::Healthy) ++healthy;
+  }
+  bound["service.healthy"] = std::to_string(healthy);
+  bound["service.total"] = std::to_string(total);
+  bound["service.verdict"] = std::string(to_string(service_verdict(state, run.service)));
+  if (run.incident) {
+    const Incident& incident = state.incidents.at(*run.incident);
+    bound["incident.id"] = std::to_string(incident.id.value);
+    bound["incident.reason"] = incident.reason;
+    bound["incident.class"] = std::string(to_string(incident.fault_class));
+    bound["incident.verdict"] = std::string(to_string(incident.verdict));
+  }
+}
+
+}  // namespace fettle::core

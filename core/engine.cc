@@ -1,0 +1,307 @@
+#include "core/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "core/apply_spec.h"
+#include "core/applying.h"
+#include "core/codec.h"
+#include "core/incidents.h"
+#include "core/limits.h"
+#include "core/runs.h"
+#include "core/verdicts.h"
+#include "core/weigh.h"
+
+namespace fettle::core {
+namespace {
+
+template <typename... F>
+struct overloaded : F... {
+  using F::operator()...;
+};
+
+ClientAnswer refused(Code code, std::string text) {
+  return {.ok = false, .code = code, .text = std::move(text)};
+}
+
+void touch_all(Applying& ap) {
+  for (const ServiceSpec& service : ap.state.spec.services) ap.touched.insert(service.name);
+}
+
+ClientAnswer found_group(Applying& ap, const command::Found& command) {
+  if (!ap.state.cluster.empty()) return {.text = "already founded"};
+  ap.state.cluster = command.cluster;
+  for (const MemberFacts& voter : command.voters) ap.state.members.emplace(voter.name, voter);
+  return {.text = command.cluster};
+}
+
+ClientAnswer set_facts(Applying& ap, const command::SetFacts& command) {
+  const auto found = ap.state.members.find(command.facts.name);
+  if (found == ap.state.members.end()) {
+    return refused(Code::NotFound, command.facts.name + " is not a member");
+  }
+  if (found->second == command.facts) return {};
+  const bool known = !found->second.incarnation.empty();
+  if (known && found->second.incarnation != command.facts.incarnation) {
+    return refused(Code::Conflict, command.facts.name + " is known under another incarnation");
+  }
+  found->second = command.facts;
+  assign_observers(ap);
+  touch_all(ap);
+  ap.happened({.kind = "member.changed",
+               .value = command.facts.name,
+               .reason = command.facts.name + " said who it is"});
+  return {};
+}
+
+PlaybookSpec person_playbook(const std::string& action) {
+  const bool isolate = action == "traffic.isolate";
+  PlaybookSpec playbook = builtin_playbook(isolate ? Verdict::Down : Verdict::Healthy);
+  playbook.name = isolate ? "operator-isolate" : "operator-restore";
+  return playbook;
+}
+
+void cancel_open_runs(Applying& ap, const std::string& node, const std::string& why) {
+  std::vector<RunId> open;
+  for (const auto& [id, run] : ap.state.runs) {
+    if (run.node == node && !is_over(run.state)) open.push_back(id);
+  }
+  for (const RunId id : open) cancel_run(ap, id, why);
+}
+
+std::string said_by(const std::string& by, const std::string& reason) {
+  return "by " + (by.empty() ? "an operator" : by) + (reason.empty() ? "" : ": " + reason);
+}
+
+ClientAnswer person_acts(Applying& ap, const std::string& name, const std::string& action,
+                         const std::string& why, bool force) {
+  cancel_open_runs(ap, name, why);
+  const RunId run = start_run(ap, {.playbook = person_playbook(action),
+                                   .node = name,
+                                   .by_person = true,
+                                   .force = force,
+                                   .reason = why});
+  return {.text = "run " + std::to_string(run.value), .number = run.value};
+}
+
+Result<const NodeState*> steerable(const Applying& ap, const std::string& name) {
+  const auto found = ap.state.nodes.find(name);
+  if (found == ap.state.nodes.end()) return fail(Code::NotFound, "no node named " + name);
+  const ServiceSpec* service = ap.service(found->second.service);
+  if (service == nullptr || service->traffic.kind.empty()) {
+    return fail(Code::Conflict, name + "'s service has no traffic to steer");
+  }
+  return &found->second;
+}
+
+ClientAnswer isolate(Applying& ap, const command::Isolate& command) {
+  const auto node = steerable(ap, command.node);
+  if (!node) return refused(node.error().code, node.error().what);
+  if ((*node)->admin == Admin::Isolated && (*node)->owner == Owner::Person) {
+    return {.text = command.node + " is already isolated"};
+  }
+  if (!command.force) {
+    const auto reasons = why_not_isolate(ap.state, command.node);
+    if (!reasons.empty()) return refused(Code::Conflict, reasons.front());
+  }
+  return person_acts(ap, command.node, "traffic.isolate",
+                     "isolated " + said_by(command.by, command.reason), command.force);
+}
+
+ClientAnswer restore(Applying& ap, const command::Restore& command) {
+  const auto node = steerable(ap, command.node);
+  if (!node) return refused(node.error().code, node.error().what);
+  if ((*node)->admin == Admin::InService && !(*node)->isolation_in_doubt) {
+    return {.text = command.node + " is already in service"};
+  }
+  if (auto why = why_not_restore(ap.state, command.node)) return refused(Code::Conflict, *why);
+  return person_acts(ap, command.node, "traffic.restore",
+                     "restored " + said_by(command.by, command.reason), false);
+}
+
+ClientAnswer freeze(Applying& ap, const command::Freeze& command) {
+  if (command.length.count() <= 0) return refused(Code::Invalid, "a freeze needs a length");
+  if (!command.service.empty() && ap.service(command.service) == nullptr) {
+    return refused(Code::NotFound, "no service named " + command.service);
+  }
+  std::erase_if(ap.state.freezes,
+                [&](const FreezeState& f) { return f.service == command.service; });
+  const auto length_ms = std::chrono::duration_cast<std::chrono::milliseconds>(command.length);
+  ap.state.freezes.push_back({command.service, ap.state.now + command.length,
+                              WallTime{ap.state.wall.ms + length_ms.count()}, command.by,
+                              command.reason});
+  touch_all(ap);
+  return {.text = *frozen(ap.state, command.service)};
+}
+
+ClientAnswer unfreeze(Applying& ap, const command::Unfreeze& command) {
+  const auto gone = std::erase_if(
+      ap.state.freezes, [&](const FreezeState& f) { return f.service == command.service; });
+  touch_all(ap);
+  if (gone == 0) return {.text = "nothing was frozen"};
+  return {.text = "unfrozen"};
+}
+
+ClientAnswer alert_finished(Applying& ap, const command::AlertFinished& command) {
+  const auto found = ap.state.outbox.find(command.key);
+  if (found == ap.state.outbox.end()) return {};
+  const Alert alert = found->second;
+  ap.state.outbox.erase(found);
+  const std::string kind = command.delivered ? "alert.sent" : "alert.failed";
+  note(ap, alert.incident, kind, alert.receiver + ": " + alert.key +
+                                     (command.reason.empty() ? "" : ": " + command.reason));
+  ap.happened({.kind = kind,
+               .incident = alert.incident,
+               .value = alert.receiver,
+               .reason = alert.key + (command.reason.empty() ? "" : ": " + command.reason)});
+  return {};
+}
+
+/// Time has moved: freezes end, start periods end.
+void pass_time(Applying& ap) {
+  const auto thawed = std::erase_if(
+      ap.state.freezes, [&](const FreezeState& f) { return f.until <= ap.state.now; });
+  if (thawed > 0) touch_all(ap);
+  for (auto& [name, node] : ap.state.nodes) {
+    if (node.start_until.ns == 0 || node.start_until > ap.state.now) continue;
+    node.start_until = Time{};
+    ap.touched.insert(node.service);
+    update_verdict(ap, name);
+  }
+}
+
+/// Weighs every node of the touched services; acting may touch more, so until nothing does.
+void settle(Applying& ap) {
+  constexpr int kRoundsMax = 8;
+  for (int round = 0; round < kRoundsMax && !ap.touched.empty(); ++round) {
+    const auto touched = std::exchange(ap.touched, {});
+    for (const std::string& service : touched) {
+      const ServiceSpec* spec = ap.service(service);
+      if (spec == nullptr) continue;
+      update_panic(ap, service);
+      for (const NodeSpec& node : spec->nodes) {
+        weigh(ap, node.name);
+        alert_if_due(ap, node.name);
+        resolve_if_over(ap, node.name);
+      }
+    }
+  }
+}
+
+void keep_answer(State& state, const std::string& client, ClientAnswer answer) {
+  if (client.empty()) return;
+  if (state.clients.size() >= kClientsKept) {
+    const auto oldest = std::ranges::min_element(
+        state.clients, {}, [](const auto& entry) { return entry.second.at; });
+    state.clients.erase(oldest);
+  }
+  answer.at = state.now;
+  state.clients.insert_or_assign(client, std::move(answer));
+}
+
+}  // namespace
+
+Engine::Engine(std::vector<KindSpec> actions) {
+  for (KindSpec& kind : actions) {
+    const std::string name = kind.name;
+    actions_.emplace(name, std::move(kind));
+  }
+}
+
+ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
+  return std::visit(
+      overloaded{
+          [&](const command::Found& c) { return found_group(ap, c); },
+          [&](const command::SetFacts& c) { return set_facts(ap, c); },
+          [&](const command::ApplySpec& c) { return apply_spec(ap, c); },
+          [&](const command::ReportOpinions& c) {
+            take_opinions(ap, c);
+            return ClientAnswer{};
+          },
+          [&](const command::TaskFinished& c) {
+            task_finished(ap, c);
+            return ClientAnswer{};
+          },
+          [&](const command::Wake&) {
+            touch_all(ap);
+            return ClientAnswer{};
+          },
+          [&](const command::Isolate& c) { return isolate(ap, c); },
+          [&](const command::Restore& c) { return restore(ap, c); },
+          [&](const command::Freeze& c) { return freeze(ap, c); },
+          [&](const command::Unfreeze& c) { return unfreeze(ap, c); },
+          [&](const command::AlertFinished& c) { return alert_finished(ap, c); },
+      },
+      command);
+}
+
+Applied Engine::apply(Index index, const LogEntry& entry) {
+  FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
+  state_.applied = index;
+  state_.now = std::max(state_.now, entry.stamp);
+  state_.wall = std::max(state_.wall, entry.wall);
+  Applied applied;
+  const auto kept = state_.clients.find(entry.client);
+  if (!entry.client.empty() && kept != state_.clients.end()) {
+    applied.answer = kept->second;
+    return applied;
+  }
+  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
+  pass_time(ap);
+  applied.answer = carry_out(ap, entry.command);
+  settle(ap);
+  keep_answer(state_, entry.client, applied.answer);
+  return applied;
+}
+
+std::vector<Effect> Engine::outstanding() const {
+  std::vector<Effect> effects;
+  for (const auto& [id, run] : state_.runs) {
+    if (is_over(run.state) || run.step >= run.steps.size()) continue;
+    const StepProgress& step = run.steps[run.step];
+    for (const TaskProgress& part : step.tasks) {
+      if (part.state != TaskState::Open) continue;
+      if (run.cancelling) {
+        effects.emplace_back(effect::Cancel{part.task.key, part.task.fence, run.cancel_reason});
+        continue;
+      }
+      Task task = part.task;
+      task.remaining = std::max(Duration{0}, step.deadline - state_.now);
+      effects.emplace_back(effect::Perform{std::move(task)});
+    }
+  }
+  for (const auto& [key, alert] : state_.outbox) effects.emplace_back(effect::Deliver{key});
+  return effects;
+}
+
+Time Engine::next_wake() const {
+  Time due = kNever;
+  for (const FreezeState& freeze : state_.freezes) due = std::min(due, freeze.until);
+  for (const auto& [id, run] : state_.runs) due = std::min(due, run_due(state_, run));
+  for (const auto& [id, incident] : state_.incidents) {
+    due = std::min(due, alert_due(state_, incident));
+  }
+  for (const auto& [name, node] : state_.nodes) {
+    if (node.start_until.ns != 0) due = std::min(due, node.start_until);
+    due = std::min(due, weigh_due(state_, name));
+  }
+  return due;
+}
+
+std::vector<Watch> Engine::watches(const std::string& member) const {
+  std::vector<Watch> watches;
+  for (const ServiceSpec& service : state_.spec.services) {
+    for (const NodeSpec& node : service.nodes) {
+      const NodeState& state = state_.nodes.at(node.name);
+      if (std::ranges::find(state.observers, member) == state.observers.end()) continue;
+      watches.push_back({service.name, node.name, node.address, state.watch_revision,
+                         service.confirm_gap, service.probes});
+    }
+  }
+  return watches;
+}
+
+std::uint64_t Engine::digest() const { return stable_hash(encode(state_)); }
+
+}  // namespace fettle::core

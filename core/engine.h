@@ -1,0 +1,50 @@
+// Engine: the replicated machine. apply(index, entry) → effects; nothing else changes it, and it
+// reads no clock, socket or file. Every voter applies the same entries and holds equal state; only
+// the leader carries out Perform, Cancel and Deliver. One file per concern: verdicts.cc,
+// incidents.cc, weigh.cc, limits.cc, runs.cc, attempts.cc, apply_spec.cc; all are steps of apply().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/command.h"
+#include "core/effect.h"
+#include "core/kind.h"
+#include "core/state.h"
+
+namespace fettle::core {
+
+struct Applying;
+
+class Engine {
+ public:
+  /// `actions` are the action kinds (their declarations decide who acts and what may be repeated);
+  /// equal on every voter of one level.
+  explicit Engine(std::vector<KindSpec> actions);
+
+  Applied apply(Index index, const LogEntry& entry);
+
+  /// Every task that is open and every alert not yet delivered: what a new leader goes on with.
+  std::vector<Effect> outstanding() const;
+
+  /// When (engine time) something falls due; the leader then proposes a Wake. kNever: nothing.
+  Time next_wake() const;
+
+  /// What `member` watches now.
+  std::vector<Watch> watches(const std::string& member) const;
+
+  const State& state() const { return state_; }
+
+  /// A stable hash of the whole state; equal on every voter at the same index.
+  std::uint64_t digest() const;
+
+ private:
+  ClientAnswer carry_out(Applying& ap, const Command& command);
+
+  State state_;
+  std::map<std::string, KindSpec> actions_;
+};
+
+}  // namespace fettle::core

@@ -1,0 +1,54 @@
+// KindSpec: what a probe, action, director or receiver kind declares about itself as plain data, in
+// its folder's kinds.inc. `spec` takes the schema from it, the documentation its reference, the
+// tests their contract test. A kind is one .cc and one FETTLE_KIND entry.
+//
+//   FETTLE_KIND(tcp, "connect to the node's port",
+//               .fault_class = FaultClass::Reachability, .affects = Affects::Down,
+//               .options = {{.name = "port", .type = OptionType::Integer, ...}})
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/words.h"
+
+namespace fettle::core {
+
+enum class OptionType : std::uint8_t {
+  Text, Integer, Boolean, Span, TextList,  // Span: a duration
+  Path,      // an HTTP path: begins with '/'
+  Url,       // http:// or https://
+  Socket,    // absolute path of a unix socket, or host:port
+  Secret,    // the name of a secret, never its value
+  Receiver,  // the name of a receiver of this spec
+  Template,  // text with ${a.b} field references
+};
+
+struct OptionSpec {
+  std::string name;
+  OptionType type = OptionType::Text;
+  bool required = false;
+  std::string default_text;  // as the YAML would write it; empty: none
+  std::int64_t min = 0;      // bounds of an Integer, or of a Span in ns; min == max: none
+  std::int64_t max = 0;
+  std::string doc;           // one line for the reference
+};
+
+struct KindSpec {
+  std::string name;
+  std::string doc;
+  std::vector<OptionSpec> options;
+  // Probe kinds: what a failure means unless the probe says otherwise.
+  FaultClass fault_class = FaultClass::Service;
+  Affects affects = Affects::Down;
+  // Action kinds (DESIGN §8).
+  bool idempotent = false;    // doing it twice leaves the same state
+  bool reversible = false;
+  bool destructive = false;
+  bool interruptible = false;
+  bool on_director = false;   // one task a director host; otherwise the engine itself does it
+  bool by_engine = false;     // needs no host: decided in the log (wait.healthy, notify.send)
+};
+
+}  // namespace fettle::core

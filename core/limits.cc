@@ -1,0 +1,127 @@
+#include "core/limits.h"
+
+#include <algorithm>
+
+#include "core/applying.h"
+
+namespace fettle::core {
+namespace {
+
+/// True while a run has begun to isolate the node and its end is not known.
+bool isolating(const State& state, const std::string& node) {
+  return std::ranges::any_of(state.runs, [&](const auto& entry) {
+    const Run& run = entry.second;
+    if (run.node != node || is_over(run.state) || run.step >= run.steps.size()) return false;
+    const StepProgress& step = run.steps[run.step];
+    return step.action == "traffic.isolate" && step.attempt > 0;
+  });
+}
+
+struct Census {
+  std::uint32_t in_service = 0;          // active nodes not out
+  std::uint32_t out = 0;
+  std::uint32_t healthy_in_service = 0;
+};
+
+Census census(const State& state, const ServiceSpec& service) {
+  Census count;
+  for (const NodeSpec& node : service.nodes) {
+    if (node.role != NodeRole::Active) continue;
+    if (is_out(state, node.name)) {
+      ++count.out;
+      continue;
+    }
+    ++count.in_service;
+    const auto found = state.nodes.find(node.name);
+    if (found != state.nodes.end() && found->second.verdict == Verdict::Healthy) {
+      ++count.healthy_in_service;
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+bool is_out(const State& state, const std::string& node) {
+  const auto found = state.nodes.find(node);
+  if (found == state.nodes.end()) return false;
+  return found->second.admin != Admin::InService || found->second.isolation_in_doubt ||
+         isolating(state, node);
+}
+
+std::vector<std::string> why_not_isolate(const State& state, const std::string& name) {
+  std::vector<std::string> reasons;
+  const NodeState& node = state.nodes.at(name);
+  const ServiceSpec* service = find_service(state.spec, node.service);
+  if (service == nullptr) return {"its service is not in the spec"};
+  const auto panic = state.panics.find(node.service);
+  if (panic != state.panics.end() && panic->second.incident) {
+    reasons.push_back("panic: " + state.incidents.at(*panic->second.incident).reason);
+  }
+  if (is_out(state, name)) return reasons;
+  const Census count = census(state, *service);
+  if (count.in_service <= 1) {
+    reasons.emplace_back("last_node: it is the last node in service");
+  }
+  if (count.out >= service->max_isolated) {
+    reasons.push_back("max_isolated: " + std::to_string(count.out) + " of at most " +
+                      std::to_string(service->max_isolated) + " already out");
+  }
+  if (node.verdict == Verdict::Healthy && count.healthy_in_service <= service->min_healthy) {
+    reasons.push_back("min_healthy: only " + std::to_string(count.healthy_in_service) +
+                      " healthy in service, at least " + std::to_string(service->min_healthy) +
+                      " must stay");
+  }
+  return reasons;
+}
+
+std::optional<std::string> why_not_restore(const State& state, const std::string& name) {
+  const NodeState& node = state.nodes.at(name);
+  if (node.verdict == Verdict::Healthy) return std::nullopt;
+  return "its verdict is " + std::string(to_string(node.verdict)) +
+         (node.reason.empty() ? "" : " (" + node.reason + ")") + ", not healthy";
+}
+
+std::optional<std::string> frozen(const State& state, const std::string& service) {
+  for (const FreezeState& freeze : state.freezes) {
+    if (!freeze.service.empty() && freeze.service != service) continue;
+    return "frozen until " + to_string(freeze.wall_until) + " by " + freeze.by +
+           (freeze.reason.empty() ? "" : ": " + freeze.reason);
+  }
+  return std::nullopt;
+}
+
+std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
+                                 const std::string& node) {
+  const auto found = state.failures.find(playbook);
+  if (found == state.failures.end()) return std::nullopt;
+  std::size_t recent = 0;
+  std::size_t of_node = 0;
+  Time oldest = kNever;
+  Time newest_of_node;
+  for (const RunFailure& failure : found->second) {
+    if (state.now - failure.at >= kBreakerWindow) continue;
+    ++recent;
+    oldest = std::min(oldest, failure.at);
+    if (failure.node != node) continue;
+    ++of_node;
+    newest_of_node = std::max(newest_of_node, failure.at);
+  }
+  if (recent >= kBreakerFailures) {
+    return Hold{"the breaker of " + playbook + " is open: " + std::to_string(recent) +
+                    " failed runs within 1h",
+                oldest + kBreakerWindow};
+  }
+  if (of_node == 0) return std::nullopt;
+  const Time until = newest_of_node + kFailurePause * (1U << (of_node - 1));
+  if (state.now >= until) return std::nullopt;
+  return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again", until};
+}
+
+Time hold_down_until(const NodeState& node) {
+  if (node.relapses == 0) return node.verdict_at;
+  const Duration hold = kHoldDown * (1U << std::min(node.relapses - 1, 7U));
+  return node.verdict_at + std::min<Duration>(hold, kHoldDownMax);
+}
+
+}  // namespace fettle::core

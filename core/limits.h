@@ -1,0 +1,47 @@
+// Limits: what no playbook and no person (without force) may pass (DESIGN §8, CONTRACT "Limits").
+// They count decided effects, also unfinished or in doubt, in the entry that decides. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/state.h"
+
+namespace fettle::core {
+
+/// Failed runs of a playbook within this open its breaker.
+inline constexpr Duration kBreakerWindow = std::chrono::hours(1);
+inline constexpr std::size_t kBreakerFailures = 3;
+/// After a failed run the same playbook waits this long before it tries the node again; it doubles.
+inline constexpr Duration kFailurePause = std::chrono::seconds(30);
+/// A node that relapsed must stay healthy this long before it is restored; it doubles each time.
+inline constexpr Duration kHoldDown = std::chrono::seconds(5);
+inline constexpr Duration kHoldDownMax = std::chrono::minutes(10);
+/// A node isolated again within this of its last isolation has relapsed.
+inline constexpr Duration kRelapseWindow = std::chrono::hours(1);
+
+/// Why the node may not be taken out of service now; empty: it may.
+std::vector<std::string> why_not_isolate(const State& state, const std::string& node);
+
+/// Why the node may not be put back now; nothing: it may.
+std::optional<std::string> why_not_restore(const State& state, const std::string& node);
+
+/// The freeze that covers the service now, as a sentence.
+std::optional<std::string> frozen(const State& state, const std::string& service);
+
+/// Why the playbook may not start on the node now because of earlier failures, and until when.
+struct Hold {
+  std::string reason;
+  Time until;
+};
+std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
+                                 const std::string& node);
+
+/// Until when a healthy isolated node waits before it is restored.
+Time hold_down_until(const NodeState& node);
+
+/// A node that counts as out of service: isolated, or an isolation of it is decided or in doubt.
+bool is_out(const State& state, const std::string& node);
+
+}  // namespace fettle::core

@@ -1,0 +1,80 @@
+#include "core/ring.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/bytes.h"
+#include "base/rng.h"
+
+namespace fettle::core {
+namespace {
+
+/// FNV-1a alone clusters texts that differ only at their end; the generator's finalizer spreads
+/// them.
+std::uint64_t place(const std::string& text) { return Rng{stable_hash(text)}.next(); }
+
+}  // namespace
+
+Ring::Ring(std::vector<RingMember> members) : members_(std::move(members)) {
+  std::ranges::sort(members_, {}, &RingMember::name);
+  points_.reserve(members_.size() * kPointsPerMember);
+  for (std::size_t m = 0; m < members_.size(); ++m) {
+    ++zone_sizes_[members_[m].zone];
+    for (std::uint32_t i = 0; i < kPointsPerMember; ++i) {
+      points_.push_back({place(members_[m].name + "#" + std::to_string(i)), m});
+    }
+  }
+  std::ranges::sort(points_, [](const Point& a, const Point& b) {
+    return std::tie(a.hash, a.member) < std::tie(b.hash, b.member);
+  });
+}
+
+/// Goes round the ring once for every observer that a zone gives: in round r each zone with more
+/// than r members gives its next one, in ring order.
+std::vector<std::size_t> Ring::spread(const std::string& key, std::size_t count) const {
+  const std::size_t wanted = std::min(count, members_.size());
+  const auto start = static_cast<std::size_t>(
+      std::ranges::lower_bound(points_, place(key), {}, &Point::hash) - points_.begin());
+  std::vector<std::size_t> chosen;
+  std::map<std::string, std::size_t> given;
+  for (std::size_t round = 0; chosen.size() < wanted; ++round) {
+    auto zones_left = static_cast<std::size_t>(std::ranges::count_if(
+        zone_sizes_, [round](const auto& zone) { return zone.second > round; }));
+    for (std::size_t i = 0; i < points_.size() && zones_left > 0 && chosen.size() < wanted; ++i) {
+      const std::size_t member = points_[(start + i) % points_.size()].member;
+      std::size_t& of_zone = given[members_[member].zone];
+      if (of_zone > round || std::ranges::find(chosen, member) != chosen.end()) continue;
+      ++of_zone;
+      --zones_left;
+      chosen.push_back(member);
+    }
+  }
+  return chosen;
+}
+
+std::vector<std::string> Ring::observers(const std::string& key, std::size_t count,
+                                         const std::string& must_include) const {
+  std::vector<std::size_t> chosen = spread(key, count);
+  const auto found = std::ranges::lower_bound(members_, must_include, {}, &RingMember::name);
+  if (!chosen.empty() && found != members_.end() && found->name == must_include) {
+    const auto must = static_cast<std::size_t>(found - members_.begin());
+    if (std::ranges::find(chosen, must) == chosen.end()) {
+      auto leaves = std::ranges::find_if(
+          chosen, [&](std::size_t m) { return members_[m].zone == found->zone; });
+      if (leaves == chosen.end()) leaves = chosen.end() - 1;
+      *leaves = must;
+    }
+  }
+  std::vector<std::string> names;
+  names.reserve(chosen.size());
+  for (const std::size_t member : chosen) names.push_back(members_[member].name);
+  return names;
+}
+
+std::vector<std::string> observers_of(const std::string& key,
+                                      const std::vector<RingMember>& members, std::size_t count,
+                                      const std::string& must_include) {
+  return Ring(members).observers(key, count, must_include);
+}
+
+}  // namespace fettle::core

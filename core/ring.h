@@ -1,0 +1,53 @@
+// Ring: which members watch which node. A consistent-hash ring (Karger et al. 1997) with virtual
+// points, so that a member joining or leaving moves only its share. Pure; equal on every voter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace fettle::core {
+
+struct RingMember {
+  std::string name;
+  std::string zone;
+};
+
+class Ring {
+ public:
+  /// Virtual points a member: enough for shares within about two points of even.
+  static constexpr std::uint32_t kPointsPerMember = 256;
+
+  /// The order of `members` does not matter; names are unique. Costs a sort; build it once for many
+  /// keys.
+  explicit Ring(std::vector<RingMember> members);
+
+  /// The `count` observers of `key` (a node's name), all members if there are fewer; see
+  /// observers_of().
+  std::vector<std::string> observers(const std::string& key, std::size_t count,
+                                     const std::string& must_include) const;
+
+ private:
+  struct Point {
+    std::uint64_t hash = 0;
+    std::size_t member = 0;
+  };
+  std::vector<std::size_t> spread(const std::string& key, std::size_t count) const;
+
+  std::vector<RingMember> members_;                // by name
+  std::vector<Point> points_;                      // by hash
+  std::map<std::string, std::size_t> zone_sizes_;  // members in each zone
+};
+
+/// The `count` observers of `key` (a node's name) among `members`, spread over zones first, in ring
+/// order: no zone gives a second observer while another zone has one left to give. If
+/// `must_include` is not empty and is a member, it is one of them (the service's director host): it
+/// takes the place of the one from its own zone, else of the last. Deterministic; the order of
+/// `members` does not matter.
+std::vector<std::string> observers_of(const std::string& key,
+                                      const std::vector<RingMember>& members, std::size_t count,
+                                      const std::string& must_include);
+
+}  // namespace fettle::core

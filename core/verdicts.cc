@@ -1,0 +1,181 @@
+#include "core/verdicts.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/incidents.h"
+
+namespace fettle::core {
+namespace {
+
+struct ClassView {
+  Verdict verdict = Verdict::Unknown;
+  Outcome cause = Outcome::Pass;
+  std::size_t votes = 0;
+};
+
+const ClassOpinion* find_class(const HeldOpinion& held, FaultClass fault_class) {
+  for (const ClassOpinion& c : held.classes) {
+    if (c.fault_class == fault_class) return &c;
+  }
+  return nullptr;
+}
+
+/// The most frequent outcome among those that hold the grade; ties go to the smaller one.
+Outcome common_outcome(const std::map<Outcome, std::size_t>& outcomes) {
+  Outcome best = Outcome::Pass;
+  std::size_t most = 0;
+  for (const auto& [outcome, count] : outcomes) {
+    if (count > most) {
+      best = outcome;
+      most = count;
+    }
+  }
+  return best;
+}
+
+/// What a quorum of the assigned observers, silent ones included, holds of one class; without a
+/// quorum for anything the class stays as it was: absence changes no verdict.
+ClassView weigh_class(const NodeState& node, FaultClass fault_class, bool starting) {
+  std::size_t down = 0;
+  std::size_t bad = 0;
+  std::size_t healthy = 0;
+  std::map<Outcome, std::size_t> down_outcomes;
+  std::map<Outcome, std::size_t> bad_outcomes;
+  for (const auto& [observer, held] : node.opinions) {
+    const ClassOpinion* opinion = find_class(held, fault_class);
+    if (opinion == nullptr) continue;
+    if (opinion->grade == Verdict::Healthy) ++healthy;
+    if (opinion->grade == Verdict::Down) {
+      ++down;
+      ++down_outcomes[opinion->outcome];
+    }
+    if (opinion->grade == Verdict::Down || opinion->grade == Verdict::Degraded) {
+      ++bad;
+      ++bad_outcomes[opinion->outcome];
+    }
+  }
+  const std::size_t quorum = quorum_of(node.observers.size());
+  const auto before = node.classes.find(fault_class);
+  ClassView view{before == node.classes.end() ? Verdict::Unknown : before->second};
+  if (!starting && down >= quorum) {
+    view = {Verdict::Down, common_outcome(down_outcomes), down};
+  } else if (!starting && bad >= quorum) {
+    view = {Verdict::Degraded, common_outcome(bad_outcomes), bad};
+  } else if (healthy >= quorum) {
+    view = {Verdict::Healthy, Outcome::Pass, healthy};
+  } else if (view.verdict == Verdict::Down || view.verdict == Verdict::Degraded) {
+    view.cause = node.cause;
+    view.votes = bad;
+  }
+  return view;
+}
+
+std::string reason_of(const NodeState& node, const ClassView& worst, bool starting) {
+  const std::size_t n = node.observers.size();
+  if (worst.verdict == Verdict::Healthy) return "";
+  if (worst.verdict == Verdict::Unknown) {
+    return starting ? "starting: it has not passed yet" : "no quorum of its observers has a view yet";
+  }
+  std::string text = std::to_string(worst.votes) + " of " + std::to_string(n) +
+                     " observers: " + std::string(to_string(worst.cause));
+  if (n == 1) text += " (lone observer)";
+  return text;
+}
+
+std::set<FaultClass> classes_of(const ServiceSpec& service) {
+  std::set<FaultClass> classes;
+  for (const ProbeSpec& probe : service.probes) classes.insert(probe.fault_class);
+  return classes;
+}
+
+void record(Applying& ap, const std::string& name, NodeState& node, Verdict verdict,
+            std::string reason) {
+  const Verdict before = node.verdict;
+  node.verdict = verdict;
+  node.reason = std::move(reason);
+  if (before == verdict) return;
+  node.since = ap.state.wall;
+  node.verdict_at = ap.state.now;
+  node.verdict_index = ap.index;
+  ap.happened({.kind = "verdict.changed",
+               .service = node.service,
+               .node = name,
+               .incident = node.incident,
+               .value = std::string(to_string(verdict)),
+               .reason = node.reason});
+  verdict_changed(ap, name, before);
+}
+
+}  // namespace
+
+bool is_starting(const State& state, const NodeState& node) { return node.start_until > state.now; }
+
+void update_verdict(Applying& ap, const std::string& name) {
+  const auto found = ap.state.nodes.find(name);
+  if (found == ap.state.nodes.end()) return;
+  NodeState& node = found->second;
+  const ServiceSpec* service = ap.service(node.service);
+  if (service == nullptr) return;
+  const bool starting = is_starting(ap.state, node);
+  ClassView worst{Verdict::Healthy};
+  FaultClass worst_class = FaultClass::Service;
+  bool unknown = false;
+  for (const FaultClass fault_class : classes_of(*service)) {
+    const ClassView view = weigh_class(node, fault_class, starting);
+    node.classes[fault_class] = view.verdict;
+    if (view.verdict == Verdict::Unknown) {
+      unknown = true;
+    } else if (view.verdict > worst.verdict) {
+      worst = view;
+      worst_class = fault_class;
+    }
+  }
+  if (worst.verdict == Verdict::Healthy && unknown) worst = {Verdict::Unknown};
+  if (worst.verdict == Verdict::Down || worst.verdict == Verdict::Degraded) {
+    node.cause = worst.cause;
+    node.cause_class = worst_class;
+  }
+  record(ap, name, node, worst.verdict, reason_of(node, worst, starting));
+}
+
+void take_opinions(Applying& ap, const command::ReportOpinions& report) {
+  const auto member = ap.state.members.find(report.observer);
+  if (member == ap.state.members.end()) return;
+  if (member->second.incarnation != report.incarnation) return;
+  for (const Opinion& opinion : report.opinions) {
+    const auto found = ap.state.nodes.find(opinion.node);
+    if (found == ap.state.nodes.end()) continue;
+    NodeState& node = found->second;
+    if (node.watch_revision != opinion.watch_revision) continue;
+    if (std::ranges::find(node.observers, report.observer) == node.observers.end()) continue;
+    HeldOpinion& held = node.opinions[report.observer];
+    if (held.incarnation == report.incarnation && held.sequence >= opinion.sequence) continue;
+    held = {report.incarnation, opinion.sequence, opinion.classes, ap.state.now, ap.state.wall};
+    for (const ClassOpinion& c : opinion.classes) {
+      if (c.ends_start) node.start_until = Time{};
+    }
+    ap.touched.insert(node.service);
+    update_verdict(ap, opinion.node);
+  }
+}
+
+std::vector<Vote> votes_of(const State& state, const NodeState& node) {
+  std::vector<Vote> votes;
+  for (const std::string& observer : node.observers) {
+    Vote vote{.observer = observer};
+    const auto held = node.opinions.find(observer);
+    if (held != node.opinions.end()) {
+      if (const ClassOpinion* c = find_class(held->second, node.cause_class); c != nullptr) {
+        vote.opinion = c->grade;
+        vote.outcome = c->outcome;
+        const Duration age = c->age + (state.now - held->second.at);
+        vote.age_ms = std::chrono::duration_cast<std::chrono::milliseconds>(age).count();
+      }
+    }
+    votes.push_back(std::move(vote));
+  }
+  return votes;
+}
+
+}  // namespace fettle::core

@@ -1,0 +1,28 @@
+// Verdicts: opinions of a node's observers → what a quorum holds (DESIGN §7). One step of apply().
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/applying.h"
+#include "core/command.h"
+
+namespace fettle::core {
+
+/// Takes the opinions of one observer; opinions of other revisions, unknown nodes, foreign observers
+/// or older sequences are left out.
+void take_opinions(Applying& ap, const command::ReportOpinions& report);
+
+/// Weighs the node's opinions anew; a changed verdict is recorded and told.
+void update_verdict(Applying& ap, const std::string& node);
+
+/// How many of `observers` make a quorum: floor(n/2)+1.
+constexpr std::size_t quorum_of(std::size_t observers) { return observers / 2 + 1; }
+
+/// The observers that hold the verdict, with the age of the fault they saw; for the incident.
+std::vector<Vote> votes_of(const State& state, const NodeState& node);
+
+/// True while failures do not count because the node has not passed yet (start_period).
+bool is_starting(const State& state, const NodeState& node);
+
+}  // namespace fettle::core

@@ -1,0 +1,202 @@
+#include "core/weigh.h"
+
+#include <algorithm>
+
+#include "core/limits.h"
+#include "core/runs.h"
+
+namespace fettle::core {
+namespace {
+
+constexpr std::string_view kBuiltinIsolate = "builtin-isolate";
+constexpr std::string_view kBuiltinRestore = "builtin-restore";
+
+bool isolates(const PlaybookSpec& playbook) {
+  return std::ranges::any_of(playbook.steps,
+                             [](const StepSpec& step) { return step.action == "traffic.isolate"; });
+}
+
+bool takes(const PlaybookSpec& playbook, Verdict verdict, const std::string& service) {
+  if (playbook.trigger.verdict != verdict) return false;
+  const auto& services = playbook.trigger.services;
+  return services.empty() || std::ranges::find(services, service) != services.end();
+}
+
+/// Priority first, then file name, then position (CONTRACT "Which playbook").
+std::vector<const PlaybookSpec*> matching(const State& state, Verdict verdict,
+                                          const std::string& service) {
+  std::vector<const PlaybookSpec*> found;
+  for (const PlaybookSpec& playbook : state.spec.playbooks) {
+    if (takes(playbook, verdict, service)) found.push_back(&playbook);
+  }
+  std::ranges::stable_sort(found, [](const PlaybookSpec* a, const PlaybookSpec* b) {
+    if (a->priority != b->priority) return a->priority > b->priority;
+    if (a->file != b->file) return a->file < b->file;
+    return a->position < b->position;
+  });
+  return found;
+}
+
+/// A playbook that has already run for this incident runs again only if it isolates and the node is
+/// back in service: the state decides, not the history.
+bool already_done(const State& state, const NodeState& node, const PlaybookSpec& playbook) {
+  if (!node.incident) return false;
+  if (playbook.mode == Mode::Enforce && isolates(playbook) && node.admin == Admin::InService) {
+    return false;
+  }
+  const auto& runs = state.incidents.at(*node.incident).runs;
+  return std::ranges::any_of(runs, [&](RunId id) {
+    const auto run = state.runs.find(id);
+    return run != state.runs.end() && run->second.playbook.name == playbook.name &&
+           run->second.state == RunState::Succeeded;
+  });
+}
+
+const Run* open_run(const State& state, const std::string& node) {
+  for (const auto& [id, run] : state.runs) {
+    if (run.node == node && !is_over(run.state)) return &run;
+  }
+  return nullptr;
+}
+
+/// True once the run has come to put the node back: a node that turns down now has relapsed.
+bool restoring(const Run& run) {
+  for (std::uint32_t i = 0; i <= run.step && i < run.steps.size(); ++i) {
+    if (run.steps[i].action == "traffic.restore" && run.steps[i].attempt > 0) return true;
+  }
+  return false;
+}
+
+/// The last run on the node failed and nobody has put the node back since: a person decides.
+bool left_out_by_failure(const State& state, const NodeState& node) {
+  if (!node.incident) return false;
+  const auto& runs = state.incidents.at(*node.incident).runs;
+  for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
+    const auto run = state.runs.find(*id);
+    if (run == state.runs.end() || run->second.mode == Mode::Observe) continue;
+    return run->second.state == RunState::Failed &&
+           run->second.playbook.name != kBuiltinRestore;
+  }
+  return false;
+}
+
+struct Choice {
+  PlaybookSpec playbook;
+  std::string reason;
+};
+
+/// The enforcing playbook that takes the verdict, or the built-in one, or none.
+std::optional<Choice> choose(const State& state, const std::string& name, const NodeState& node,
+                             const ServiceSpec& service) {
+  for (const PlaybookSpec* playbook : matching(state, node.verdict, node.service)) {
+    if (playbook->mode != Mode::Enforce) continue;
+    if (already_done(state, node, *playbook)) return std::nullopt;
+    return Choice{*playbook, name + " is " + std::string(to_string(node.verdict)) +
+                                 (node.reason.empty() ? "" : ": " + node.reason)};
+  }
+  if (!service.builtin || service.traffic.kind.empty()) return std::nullopt;
+  if (node.verdict == Verdict::Down && node.admin == Admin::InService) {
+    return Choice{builtin_playbook(Verdict::Down), name + " is down: " + node.reason};
+  }
+  if (node.verdict == Verdict::Healthy && node.admin == Admin::Isolated &&
+      node.owner == Owner::Fettle && !left_out_by_failure(state, node)) {
+    return Choice{builtin_playbook(Verdict::Healthy), name + " is healthy again"};
+  }
+  return std::nullopt;
+}
+
+void run_observers(Applying& ap, const std::string& name, const NodeState& node) {
+  std::vector<PlaybookSpec> observed;
+  for (const PlaybookSpec* playbook : matching(ap.state, node.verdict, node.service)) {
+    if (playbook->mode == Mode::Observe && !already_done(ap.state, node, *playbook)) {
+      observed.push_back(*playbook);
+    }
+  }
+  for (PlaybookSpec& playbook : observed) {
+    start_run(ap, {.playbook = std::move(playbook), .node = name, .mode = Mode::Observe,
+                   .reason = node.reason});
+  }
+}
+
+std::vector<std::string> blocks(const State& state, const std::string& name, const NodeState& node,
+                                const PlaybookSpec& playbook) {
+  std::vector<std::string> reasons;
+  if (auto freeze = frozen(state, node.service)) reasons.push_back(*freeze);
+  if (auto hold = failure_hold(state, playbook.name, name)) reasons.push_back(hold->reason);
+  if (isolates(playbook)) {
+    for (std::string& why : why_not_isolate(state, name)) reasons.push_back(std::move(why));
+  }
+  return reasons;
+}
+
+void record_blocks(Applying& ap, const NodeState& node, std::vector<std::string> reasons) {
+  if (!node.incident) return;
+  Incident& incident = ap.state.incidents.at(*node.incident);
+  if (incident.blocked_by == reasons) return;
+  incident.blocked_by = std::move(reasons);
+  for (const std::string& reason : incident.blocked_by) note(ap, incident.id, "blocked", reason);
+}
+
+}  // namespace
+
+PlaybookSpec builtin_playbook(Verdict verdict) {
+  PlaybookSpec playbook;
+  const bool down = verdict == Verdict::Down;
+  playbook.name = down ? kBuiltinIsolate : kBuiltinRestore;
+  playbook.mode = Mode::Enforce;
+  playbook.trigger.verdict = verdict;
+  StepSpec step;
+  step.id = down ? "switch" : "return";
+  step.action = down ? "traffic.isolate" : "traffic.restore";
+  step.timeout = down ? std::chrono::seconds(5) : std::chrono::seconds(30);
+  step.retry = {.count = 2, .delay = std::chrono::milliseconds(200), .backoff_permille = 2000};
+  playbook.steps.push_back(std::move(step));
+  return playbook;
+}
+
+void weigh(Applying& ap, const std::string& name) {
+  const NodeState& node = ap.state.nodes.at(name);
+  const ServiceSpec* service = ap.service(node.service);
+  if (service == nullptr) return;
+  if (const Run* run = open_run(ap.state, name); run != nullptr) {
+    const RunId id = run->id;
+    if (node.verdict == Verdict::Down && restoring(*run) && !run->by_person) {
+      cancel_run(ap, id, name + " relapsed: " + node.reason);
+    } else {
+      continue_run(ap, id);
+    }
+    if (open_run(ap.state, name) != nullptr) return;
+  }
+  if (node.incident && (node.verdict == Verdict::Down || node.verdict == Verdict::Degraded)) {
+    run_observers(ap, name, node);
+  }
+  if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return;
+  if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return;
+  const auto choice = choose(ap.state, name, node, *service);
+  if (!choice) return;
+  if (node.verdict == Verdict::Healthy && hold_down_until(node) > ap.state.now) {
+    return record_blocks(ap, node, {"hold-down after a relapse"});
+  }
+  auto reasons = blocks(ap.state, name, node, choice->playbook);
+  const bool free = reasons.empty();
+  record_blocks(ap, node, std::move(reasons));
+  if (!free) return;
+  start_run(ap, {.playbook = choice->playbook, .node = name, .reason = choice->reason});
+}
+
+Time weigh_due(const State& state, const std::string& name) {
+  const NodeState& node = state.nodes.at(name);
+  Time due = kNever;
+  if (node.verdict == Verdict::Healthy && node.admin == Admin::Isolated &&
+      hold_down_until(node) > state.now) {
+    due = hold_down_until(node);
+  }
+  if (node.incident) {
+    for (const auto& [playbook, failures] : state.failures) {
+      if (const auto hold = failure_hold(state, playbook, name)) due = std::min(due, hold->until);
+    }
+  }
+  return due;
+}
+
+}  // namespace fettle::core

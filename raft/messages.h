@@ -1,0 +1,97 @@
+// What servers of a Raft group say to each other, and what the log holds. Plain data with its bytes;
+// no behaviour. References are to Ongaro's thesis (2014) unless they say otherwise.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace fettle::raft {
+
+/// A member's name.
+using ServerId = std::string;
+/// A point on this server's monotonic clock; always an argument.
+using Instant = std::chrono::nanoseconds;
+
+enum class EntryKind : std::uint8_t { Noop, Command, Configuration };
+constexpr EntryKind enum_last(EntryKind) { return EntryKind::Configuration; }
+
+struct Entry {
+  Term term;
+  Index index;
+  EntryKind kind = EntryKind::Noop;
+  std::string data;
+  friend bool operator==(const Entry&, const Entry&) = default;
+};
+
+/// What must be durable before any message that shows it leaves (figure 3.1).
+struct HardState {
+  Term term;
+  ServerId vote;  // empty: none given in this term
+  friend bool operator==(const HardState&, const HardState&) = default;
+};
+
+/// RequestVote, or with `pre` the question whether a vote would be given (9.6): then the message's
+/// term is the one the candidate would move to.
+struct VoteRequest {
+  bool pre = false;
+  Index last_index;
+  Term last_term;
+};
+/// The message's term: of the request if granted, else the responder's own true term.
+struct VoteReply {
+  bool pre = false;
+  bool granted = false;
+};
+/// AppendEntries; empty as a heartbeat. `round` numbers heartbeats for ReadIndex (6.4).
+struct Append {
+  Index prev_index;
+  Term prev_term;
+  Index commit;
+  std::uint64_t round = 0;
+  std::vector<Entry> entries;
+};
+/// `match` on success: at most prev + entries of the message it answers, or the commit index.
+/// On refusal `match` is the refused prev_index, and the hint says where logs may agree.
+struct AppendReply {
+  bool success = false;
+  Index match;
+  Index hint_index;
+  Term hint_term;
+  std::uint64_t round = 0;
+};
+
+using Body = std::variant<VoteRequest, VoteReply, Append, AppendReply>;
+
+struct Message {
+  ServerId from;
+  ServerId to;
+  Term term;
+  Body body;
+};
+
+template <typename Archive>
+void fields(Archive& ar, Entry& v) { ar(v.term, v.index, v.kind, v.data); }
+template <typename Archive>
+void fields(Archive& ar, HardState& v) { ar(v.term, v.vote); }
+template <typename Archive>
+void fields(Archive& ar, VoteRequest& v) { ar(v.pre, v.last_index, v.last_term); }
+template <typename Archive>
+void fields(Archive& ar, VoteReply& v) { ar(v.pre, v.granted); }
+template <typename Archive>
+void fields(Archive& ar, Append& v) {
+  ar(v.prev_index, v.prev_term, v.commit, v.round, v.entries);
+}
+template <typename Archive>
+void fields(Archive& ar, AppendReply& v) {
+  ar(v.success, v.match, v.hint_index, v.hint_term, v.round);
+}
+template <typename Archive>
+void fields(Archive& ar, Message& v) { ar(v.from, v.to, v.term, v.body); }
+
+}  // namespace fettle::raft
