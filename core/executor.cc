@@ -101,7 +101,6 @@ void Executor::on(Time now, const executor::Perform& event, Effects& out) {
   job.deadline = deadline_of(now, task.remaining);
   job.reborn = reborn;
   if (!reborn) {
-    if (outdated(task)) return finish(job, refused(outdated_text(task)), out);
     if (task.remaining <= Duration{0}) return finish(job, too_late(), out);
     const auto queue = queues_.find(task.resource);
     if (queue != queues_.end() && queue->second.size() > kQueuedPerResourceMax) {

@@ -180,7 +180,7 @@ class Executor {
   std::uint64_t durable_ = 0;
   std::uint64_t fence_write_ = 0;  // the first write with the newest fence
   bool fence_unwritten_ = false;
-  std::uint64_t prune_write_ = 0;  // the prune that is not durable yet; 0: none
+  std::uint64_t prune_write_ = 0;                      // the prune that is not durable yet; 0: none
   Index finished_;                                     // every key with an older index is closed
   std::map<TaskKey, JournalEntry> journal_;            // as written; durable once no job waits
   std::map<std::string, Index> resource_index_;        // newest index that began on a resource

@@ -85,7 +85,9 @@ std::string reason_of(const NodeState& node, const ClassView& worst, bool starti
 
 std::set<FaultClass> classes_of(const ServiceSpec& service) {
   std::set<FaultClass> classes;
-  for (const ProbeSpec& probe : service.probes) classes.insert(probe.fault_class);
+  for (const ProbeSpec& probe : service.probes) {
+    if (probe.affects != Affects::None) classes.insert(probe.fault_class);
+  }
   return classes;
 }
 

@@ -1,0 +1,101 @@
+#include "io/loop.h"
+
+#include <ctime>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace fettle::io {
+
+Loop::Loop() {
+  FETTLE_ASSERT(uv_loop_init(&loop_) == 0);
+  auto wake = std::make_unique<uv_async_t>();
+  FETTLE_ASSERT(uv_async_init(&loop_, wake.get(), [](uv_async_t* handle) {
+                  if (handle->data != nullptr) static_cast<Loop*>(handle->data)->drain();
+                }) == 0);
+  wake->data = this;
+  uv_unref(as_handle(wake.get()));
+  wake_ = Handle<uv_async_t>(std::move(wake));
+}
+
+Loop::~Loop() {
+  mailbox_.clear();
+  lag_timer_.reset();
+  wake_.reset();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  FETTLE_ASSERT_MSG(uv_loop_close(&loop_) == 0, "a handle outlived its owner");
+}
+
+void Loop::run() {
+  uv_ref(as_handle(wake_.get()));
+  while (!stopping_.load()) uv_run(&loop_, UV_RUN_ONCE);
+  uv_unref(as_handle(wake_.get()));
+  stopping_.store(false);
+}
+
+void Loop::run_pending() {
+  while (!stopping_.load() && uv_run(&loop_, UV_RUN_ONCE) != 0) {
+  }
+  stopping_.store(false);
+}
+
+void Loop::stop() {
+  stopping_.store(true);
+  uv_async_send(wake_.get());
+}
+
+bool Loop::post(std::function<void()> message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (mailbox_.size() >= kMailboxMax) return false;
+    mailbox_.push_back(std::move(message));
+  }
+  uv_async_send(wake_.get());
+  return true;
+}
+
+void Loop::drain() noexcept {
+  std::deque<std::function<void()>> messages;
+  {
+    const std::lock_guard lock(mutex_);
+    messages.swap(mailbox_);
+  }
+  for (auto& message : messages) message();
+}
+
+core::Time Loop::now() {
+  timespec at{};
+  clock_gettime(CLOCK_BOOTTIME, &at);
+  return core::Time{static_cast<std::int64_t>(at.tv_sec) * 1'000'000'000 + at.tv_nsec};
+}
+
+core::WallTime Loop::wall_now() {
+  timespec at{};
+  clock_gettime(CLOCK_REALTIME, &at);
+  return core::WallTime{static_cast<std::int64_t>(at.tv_sec) * 1000 + at.tv_nsec / 1'000'000};
+}
+
+void Loop::measure_lag() {
+  constexpr auto kMs = std::chrono::duration_cast<std::chrono::milliseconds>(kLagInterval).count();
+  auto timer = std::make_unique<uv_timer_t>();
+  FETTLE_ASSERT(uv_timer_init(&loop_, timer.get()) == 0);
+  timer->data = this;
+  lag_due_ = now() + kLagInterval;
+  uv_timer_start(
+      timer.get(),
+      [](uv_timer_t* handle) {
+        auto* self = static_cast<Loop*>(handle->data);
+        if (self == nullptr) return;
+        const core::Time at = now();
+        self->lag_ns_.store(std::max<std::int64_t>(0, (at - self->lag_due_).count()),
+                            std::memory_order_relaxed);
+        self->lag_due_ = at + kLagInterval;
+      },
+      static_cast<std::uint64_t>(kMs), static_cast<std::uint64_t>(kMs));
+  uv_unref(as_handle(timer.get()));
+  lag_timer_ = Handle<uv_timer_t>(std::move(timer));
+}
+
+}  // namespace fettle::io

@@ -1,0 +1,27 @@
+#include "io/service.h"
+
+#include <systemd/sd-daemon.h>
+
+#include "base/check.h"
+
+namespace fettle::io {
+
+Signals::Signals(Loop& loop, const std::vector<int>& signals, std::function<void(int)> on_signal)
+    : on_signal_(std::move(on_signal)) {
+  for (const int number : signals) {
+    auto raw = std::make_unique<uv_signal_t>();
+    FETTLE_ASSERT(uv_signal_init(loop.raw(), raw.get()) == 0);
+    raw->data = this;
+    uv_signal_start(
+        raw.get(),
+        [](uv_signal_t* handle, int signal) {
+          if (handle->data != nullptr) static_cast<Signals*>(handle->data)->on_signal_(signal);
+        },
+        number);
+    handles_.emplace_back(std::move(raw));
+  }
+}
+
+void notify_manager(const std::string& state) { sd_notify(0, state.c_str()); }
+
+}  // namespace fettle::io
