@@ -1,0 +1,44 @@
+// Director: what spreads traffic over nodes, as one member steers it. Asynchronous; every call is
+// answered exactly once by its deadline, on the loop, never from within; destroying it is silent.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/kind.h"
+#include "core/model.h"
+#include "core/time.h"
+#include "io/loop.h"
+
+namespace fettle::directors {
+
+enum class ServerAdmin : std::uint8_t { Ready, Drain, Maint, Mixed };
+std::string_view to_string(ServerAdmin admin);
+
+/// The real state of one server, over all its backends.
+struct ServerState {
+  std::string process;   // the director's pid: a new one is a restart
+  ServerAdmin admin = ServerAdmin::Mixed;
+  bool running = false;  // it takes traffic
+};
+
+class Director {
+ public:
+  virtual ~Director() = default;
+  virtual void read(const std::string& server, core::Duration timeout,
+                    std::function<void(Result<ServerState>)> done) = 0;
+  /// Sets the state and, if asked, ends the sessions that are on the server.
+  virtual void set(const std::string& server, ServerAdmin wanted, bool end_sessions,
+                   core::Duration timeout, std::function<void(Status)> done) = 0;
+};
+
+const std::vector<core::KindSpec>& kinds();
+/// A director of the kind, with the options of the service's `traffic`.
+Result<std::unique_ptr<Director>> make(const std::string& kind, const core::Options& options,
+                                       io::Loop& loop);
+
+}  // namespace fettle::directors

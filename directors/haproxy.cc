@@ -1,0 +1,214 @@
+// HAProxy by its runtime API (Management Guide 9.3): one connection a command line, the answer is
+// text until HAProxy closes. There is no status code: an empty answer is success, anything else is
+// HAProxy's own words of why not.
+// Happy path of set: `set server` in every backend → (`shutdown sessions server`) → done.
+// Failures: no socket, an answer too large or cut, no answer in time, HAProxy refuses.
+#include <charconv>
+#include <deque>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "directors/director.h"
+#include "io/resolver.h"
+#include "io/stream.h"
+#include "io/timer.h"
+
+namespace fettle::directors {
+namespace {
+
+constexpr std::size_t kAnswerBytesMax = 1024U * 1024;
+constexpr std::size_t kErrorTextMax = 300;
+// srv_admin_state bits (Management Guide, "show servers state").
+constexpr unsigned kAnyMaint = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
+constexpr unsigned kAnyDrain = 0x08 | 0x10;
+constexpr int kRunning = 2;
+
+std::string trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return "";
+  const auto last = text.find_last_not_of(" \t\r\n");
+  return std::string(text.substr(first, last - first + 1)).substr(0, kErrorTextMax);
+}
+
+/// A word that can stand in a command line and name nothing but itself.
+bool is_plain(const std::string& word) {
+  return !word.empty() && word.find_first_of(" ;/\\\r\n\t") == std::string::npos;
+}
+
+struct Row {
+  unsigned admin = 0;
+  int operational = 0;
+};
+
+/// The row of `server` in the answer to `show servers state BACKEND`, by the names in its header.
+std::optional<Row> find_row(const std::string& table, const std::string& server) {
+  std::istringstream lines(table);
+  std::map<std::string, std::size_t> columns;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> cells;
+    for (std::string word; words >> word;) cells.push_back(word);
+    if (!cells.empty() && cells[0] == "#") {
+      for (std::size_t i = 1; i < cells.size(); ++i) columns[cells[i]] = i - 1;
+      continue;
+    }
+    const auto cell = [&](const char* name) -> std::string {
+      const auto column = columns.find(name);
+      return column == columns.end() || column->second >= cells.size() ? "" : cells[column->second];
+    };
+    if (cell("srv_name") != server) continue;
+    Row row;
+    const std::string admin = cell("srv_admin_state");
+    const std::string operational = cell("srv_op_state");
+    const auto a = std::from_chars(admin.data(), admin.data() + admin.size(), row.admin);
+    const auto o = std::from_chars(operational.data(), operational.data() + operational.size(), row.operational);
+    if (a.ec != std::errc() || o.ec != std::errc()) return std::nullopt;
+    return row;
+  }
+  return std::nullopt;
+}
+
+ServerAdmin admin_of(const Row& row) {
+  if ((row.admin & kAnyMaint) != 0) return ServerAdmin::Maint;
+  if ((row.admin & kAnyDrain) != 0) return ServerAdmin::Drain;
+  return ServerAdmin::Ready;
+}
+
+class Haproxy final : public Director {
+ public:
+  Haproxy(std::string socket, std::vector<std::string> backends, io::Loop& loop)
+      : socket_(std::move(socket)), backends_(std::move(backends)), loop_(loop), timer_(loop) {}
+
+  void read(const std::string& server, core::Duration timeout,
+            std::function<void(Result<ServerState>)> done) override {
+    std::vector<std::string> lines{"show info"};
+    for (const std::string& backend : backends_) lines.push_back("show servers state " + backend);
+    run(std::move(lines), timeout,
+        [this, server, done = std::move(done)](Result<std::vector<std::string>> answers) {
+          if (!answers) return done(std::unexpected(answers.error()));
+          done(state_of(*answers, server));
+        });
+  }
+
+  void set(const std::string& server, ServerAdmin wanted, bool end_sessions, core::Duration timeout,
+           std::function<void(Status)> done) override {
+    std::vector<std::string> lines;
+    for (const std::string& backend : backends_) {
+      const std::string name = backend + "/" + server;
+      lines.push_back("set server " + name + " state " + std::string(to_string(wanted)));
+      if (end_sessions) lines.push_back("shutdown sessions server " + name);
+    }
+    if (!is_plain(server)) lines.clear();
+    run(std::move(lines), timeout,
+        [done = std::move(done)](Result<std::vector<std::string>> answers) {
+          if (!answers) return done(std::unexpected(answers.error()));
+          for (const std::string& answer : *answers) {
+            if (const std::string said = trimmed(answer); !said.empty()) {
+              return done(fail(Code::Refused, "HAProxy: " + said));
+            }
+          }
+          done({});
+        });
+  }
+
+ private:
+  using Answers = std::function<void(Result<std::vector<std::string>>)>;
+
+  Result<ServerState> state_of(const std::vector<std::string>& answers, const std::string& server) const {
+    ServerState state;
+    const std::size_t at = answers[0].find("\nPid: ");
+    if (at == std::string::npos) {
+      return fail(Code::Corrupt, "HAProxy's socket answers garbage: '" + trimmed(answers[0]).substr(0, 60) + "'");
+    }
+    state.process = trimmed(answers[0].substr(at + 6, answers[0].find('\n', at + 1) - at - 6));
+    state.running = true;
+    for (std::size_t i = 1; i < answers.size(); ++i) {
+      const auto row = find_row(answers[i], server);
+      if (!row) {
+        return fail(Code::NotFound, "HAProxy has no server " + backends_[i - 1] + "/" + server);
+      }
+      const ServerAdmin admin = admin_of(*row);
+      state.admin = i == 1 || state.admin == admin ? admin : ServerAdmin::Mixed;
+      state.running = state.running && row->operational == kRunning;
+    }
+    return state;
+  }
+
+  void run(std::vector<std::string> lines, core::Duration timeout, Answers done) {
+    done_ = std::move(done);
+    lines_ = {lines.begin(), lines.end()};
+    answers_.clear();
+    timer_.start(timeout, [this] { finish(fail(Code::Timeout, socket_ + ": no answer in time")); });
+    if (lines_.empty()) {
+      timer_.start(core::Duration{0}, [this] { finish(fail(Code::Invalid, "no such server name")); });
+      return;
+    }
+    next();
+  }
+
+  void next() {
+    answer_.clear();
+    stream_ = std::make_unique<io::Stream>(loop_);
+    io::StreamEvents events{
+        .on_open = [this] { stream_->write(lines_.front() + "\n"); },
+        .on_data =
+            [this](std::string_view bytes) {
+              answer_ += bytes;
+              if (answer_.size() > kAnswerBytesMax) finish(fail(Code::Corrupt, socket_ + ": an answer without end"));
+            },
+        .on_end = [this](io::End end, const std::string& text) { ended(end, text); },
+    };
+    constexpr auto kNoOwnLimit = std::chrono::hours(1);  // timer_ is the limit
+    if (socket_.starts_with('/')) return stream_->connect_unix(socket_, std::move(events), kNoOwnLimit);
+    const std::size_t colon = socket_.rfind(':');
+    unsigned port = 0;
+    std::from_chars(socket_.data() + colon + 1, socket_.data() + socket_.size(), port);
+    const auto address = io::parse_numeric(socket_.substr(0, colon), static_cast<std::uint16_t>(port));
+    if (!address) {
+      timer_.start(core::Duration{0}, [this] { finish(fail(Code::Invalid, socket_ + ": not a numeric address")); });
+      return;
+    }
+    stream_->connect_tcp(*address, std::move(events), kNoOwnLimit);
+  }
+
+  void ended(io::End end, const std::string& text) {
+    const std::unique_ptr<io::Stream> old = std::move(stream_);
+    if (end != io::End::Eof) return finish(fail(Code::Unreachable, socket_ + ": " + text));
+    answers_.push_back(std::move(answer_));
+    lines_.pop_front();
+    if (!lines_.empty()) return next();
+    finish(std::exchange(answers_, {}));
+  }
+
+  void finish(Result<std::vector<std::string>> answers) {
+    timer_.stop();
+    const std::unique_ptr<io::Stream> old = std::move(stream_);
+    const Answers done = std::exchange(done_, nullptr);
+    done(std::move(answers));
+  }
+
+  std::string socket_;
+  std::vector<std::string> backends_;
+  io::Loop& loop_;
+  io::Timer timer_;
+  std::unique_ptr<io::Stream> stream_;
+  std::deque<std::string> lines_;
+  std::vector<std::string> answers_;
+  std::string answer_;
+  Answers done_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Director>> make_haproxy(const core::Options& options, io::Loop& loop) {
+  const std::string socket = core::text_option(options, "socket");
+  const auto backends = core::list_option(options, "backend");
+  if (socket.empty() || backends.empty()) return fail(Code::Invalid, "haproxy needs socket and backend");
+  for (const std::string& backend : backends) {
+    if (!is_plain(backend)) return fail(Code::Invalid, "'" + backend + "' is no backend name");
+  }
+  return std::make_unique<Haproxy>(socket, backends, loop);
+}
+
+}  // namespace fettle::directors
