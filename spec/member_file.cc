@@ -1,0 +1,145 @@
+#include "spec/member_file.h"
+
+#include <algorithm>
+#include <set>
+
+#include "spec/reader.h"
+
+namespace fettle::spec {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Keeps what is accepted without effect, with its place, for the log.
+void note_idle(Reader& reader, MemberFile& member, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    const Value* value = reader.take(key);
+    if (value == nullptr) continue;
+    member.without_effect.push_back(reader.report().file + ":" + std::to_string(value->place.line) + ":" +
+                                    std::to_string(value->place.column) + ": " + reader.path_of(key));
+  }
+}
+
+std::optional<core::Address> take_address(Reader& reader, const std::string& key) {
+  const auto text = reader.text(key);
+  if (!text) return std::nullopt;
+  auto address = parse_address(*text);
+  if (!address) reader.wrong(*reader.take(key), key, "'" + *text + "' is no address", "host:port");
+  return address;
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+void parse_listen(Report& report, const Value& value, MemberFile& member) {
+  Reader reader(report, value, "listen");
+  member.listen_cluster = take_address(reader, "cluster");
+  if (const auto api = take_address(reader, "api")) {
+    member.listen_api = *api;
+    if (!is_loopback(api->host)) {
+      reader.wrong(*reader.take("api"), "api", "an api address beyond loopback is not supported yet",
+                   "127.0.0.1:PORT");
+    }
+  }
+  member.listen_socket = reader.text_or("socket", member.listen_socket);
+}
+
+void parse_cluster(Report& report, const Value& value, MemberFile& member) {
+  Reader reader(report, value, "cluster");
+  member.cluster = reader.text_or("name", member.cluster);
+  if (!is_name(member.cluster)) {
+    reader.wrong(*reader.take("name"), "name", "'" + member.cluster + "' is no name");
+  }
+  reader.word_or("role", "voter", {"voter"}, {"agent"});
+  std::set<std::string> names;
+  reader.each("members", [&](const Value& item, const std::string& path) {
+    Reader one(report, item, path);
+    MemberAddress peer;
+    peer.name = one.need_text("name", "a member's name");
+    if (const auto address = take_address(one, "address")) {
+      peer.address = *address;
+    } else if (!one.has("address")) {
+      one.need("address", "host:port");
+    }
+    if (!is_name(peer.name) && !peer.name.empty()) one.wrong(item, "name", "'" + peer.name + "' is no name");
+    if (!names.insert(peer.name).second) {
+      one.wrong(item, "name", "a second member '" + peer.name + "'");
+    }
+    member.members.push_back(std::move(peer));
+  });
+  constexpr std::size_t kVotersMax = 7;
+  if (member.members.size() > kVotersMax) {
+    reader.wrong(*reader.take("members"), "members", "more than 7 voters", "1, 3, 5 or 7");
+  }
+  member.election_timeout = reader.duration_or("election_timeout", core::Duration{0}, milliseconds(20), seconds(60));
+  member.heartbeat = reader.duration_or("heartbeat", core::Duration{0}, milliseconds(2), seconds(30));
+  if (member.election_timeout.count() > 0 && member.heartbeat * 2 > member.election_timeout) {
+    reader.wrong(value, "heartbeat", "is more than half the election timeout");
+  }
+}
+
+void parse_tls(Report& report, const Value& value, MemberFile& member) {
+  Reader reader(report, value, "tls");
+  member.tls_ca = reader.need_text("ca", "a PEM file");
+  member.tls_cert = reader.need_text("cert", "a PEM file");
+  member.tls_key = reader.need_text("key", "a PEM file");
+}
+
+void parse_allow(Report& report, const Value& value, MemberFile& member) {
+  Reader reader(report, value, "allow");
+  for (const char* word : {"haproxy"}) {
+    if (reader.has(word)) member.allow[word] = reader.texts(word);
+  }
+  note_idle(reader, member, {"nginx", "units", "exec", "nftables", "addresses", "http"});
+}
+
+void check_group(Report& report, const Value& root, MemberFile& member) {
+  if (member.members.empty()) {
+    member.members.push_back({member.node_name, member.listen_cluster.value_or(core::Address{})});
+    return;
+  }
+  const auto self = std::ranges::find(member.members, member.node_name, &MemberAddress::name);
+  if (self == member.members.end()) {
+    std::vector<std::string> names;
+    for (const MemberAddress& one : member.members) names.push_back(one.name);
+    report.add(root.place, "cluster.members", "this member, '" + member.node_name + "', is not among them",
+               "", nearest(member.node_name, names));
+    return;
+  }
+  if (member.alone()) return;
+  if (!member.listen_cluster) member.listen_cluster = self->address;
+  if (member.tls_ca.empty()) report.add(root.place, "tls", "'tls' is missing", "a group needs ca, cert and key");
+}
+
+}  // namespace
+
+ParsedMember parse_member(const core::SourceFile& file, const std::string& host_name) {
+  ParsedMember parsed;
+  MemberFile member;
+  const Value root = read_document(file.name, file.text, parsed.diagnostics);
+  if (!parsed.diagnostics.empty()) return parsed;
+  Report report{file.name, Strictness::Apply, parsed.diagnostics};
+  {
+    Reader reader(report, root, "");
+    member.node_name = reader.text_or("node_name", host_name);
+    member.zone = reader.text_or("zone", "");
+    member.data_dir = reader.text_or("data_dir", member.data_dir);
+    if (const Value* log = reader.take("log"); log != nullptr) {
+      Reader inner(report, *log, "log");
+      member.log_level = inner.word_or("level", "info", {"trace", "debug", "info", "warn", "error"});
+    }
+    if (const Value* listen = reader.take("listen"); listen != nullptr) parse_listen(report, *listen, member);
+    if (const Value* cluster = reader.take("cluster"); cluster != nullptr) parse_cluster(report, *cluster, member);
+    if (const Value* tls = reader.take("tls"); tls != nullptr) parse_tls(report, *tls, member);
+    member.spec_globs = reader.texts("spec");
+    if (const Value* allow = reader.take("allow"); allow != nullptr) parse_allow(report, *allow, member);
+    member.secrets = reader.text_or("secrets", member.secrets);
+    check_group(report, root, member);
+  }
+  if (parsed.diagnostics.empty()) parsed.member = std::move(member);
+  return parsed;
+}
+
+}  // namespace fettle::spec

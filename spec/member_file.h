@@ -1,0 +1,48 @@
+// MemberFile: /etc/fettle/fettled.yaml, what one member is and may do. Pure; callers read the file.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/model.h"
+#include "spec/diagnostic.h"
+
+namespace fettle::spec {
+
+struct MemberAddress {
+  std::string name;
+  core::Address address;
+};
+
+struct MemberFile {
+  std::string node_name;
+  std::string zone;
+  std::string data_dir = "/var/lib/fettle";
+  std::string log_level = "info";
+  std::optional<core::Address> listen_cluster;
+  core::Address listen_api{"127.0.0.1", 7700};
+  std::string listen_socket = "/run/fettle/fettle.sock";
+  std::string cluster = "fettle";
+  std::vector<MemberAddress> members;      // at least this member itself
+  core::Duration election_timeout{0};      // 0: the default
+  core::Duration heartbeat{0};
+  std::string tls_ca, tls_cert, tls_key;
+  std::vector<std::string> spec_globs;
+  std::map<std::string, std::vector<std::string>> allow;
+  std::string secrets = "/etc/fettle/secrets";
+  std::vector<std::string> without_effect;  // keys that are accepted but do nothing yet, with place
+
+  bool alone() const { return members.size() <= 1; }
+};
+
+struct ParsedMember {
+  std::optional<MemberFile> member;
+  std::vector<Diagnostic> diagnostics;
+};
+
+/// `host_name` is the default of node_name.
+ParsedMember parse_member(const core::SourceFile& file, const std::string& host_name);
+
+}  // namespace fettle::spec

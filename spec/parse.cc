@@ -1,0 +1,117 @@
+#include "spec/parse.h"
+
+#include <algorithm>
+
+#include "spec/sections.h"
+
+namespace fettle::spec {
+namespace {
+
+void parse_file(Section& section, const Value& root) {
+  if (root.kind == Value::Kind::Null) return;
+  Reader reader(section.report, root, "");
+  if (const Value* version = reader.need("version", "version: 1"); version != nullptr && version->text != "1") {
+    reader.wrong(*version, "version", version->describe() + " is not a version of this language", "1");
+  }
+  reader.each("services", [&](const Value& item, const std::string& path) {
+    parse_service(section, item, path);
+  });
+  reader.each("playbooks", [&](const Value& item, const std::string& path) {
+    parse_playbook(section, item, path);
+  });
+  reader.each("receivers", [&](const Value& item, const std::string& path) {
+    parse_receiver(section, item, path);
+  });
+  if (const Value* route = reader.take("route"); route != nullptr) {
+    if (!section.spec.route_receiver.empty()) {
+      section.report.add(route->place, "route", "a second route; there is one for all files");
+    }
+    parse_route(section, *route);
+  }
+  reader.later({"deadman", "maintenance"});
+}
+
+template <typename T>
+void check_references(const std::vector<Reference>& references, const std::vector<T>& things,
+                      const std::string& kind, std::vector<Diagnostic>& diagnostics) {
+  std::vector<std::string> names;
+  for (const T& thing : things) names.push_back(thing.name);
+  for (const Reference& use : references) {
+    if (std::ranges::find(names, use.name) != names.end()) continue;
+    if (diagnostics.size() >= kDiagnosticsMax) return;
+    diagnostics.push_back({use.file, use.place.line, use.place.column, use.path,
+                           "there is no " + kind + " named '" + use.name + "'", "",
+                           nearest(use.name, names)});
+  }
+}
+
+}  // namespace
+
+std::string take_name(Section& section, Reader& reader, std::map<std::string, std::string>& taken) {
+  std::string name = reader.need_text("name", "a name");
+  const Value* value = reader.take("name");
+  if (name.empty() || value == nullptr) return name;
+  if (!is_name(name)) {
+    reader.wrong(*value, "name", "'" + name + "' is no name",
+                 "letters, digits, '.', '_' and '-', at most 63");
+  }
+  const auto [first, fresh] = taken.emplace(
+      name, section.report.file + ":" + std::to_string(value->place.line));
+  if (!fresh) reader.wrong(*value, "name", "'" + name + "' is taken; first in " + first->second);
+  return name;
+}
+
+const core::KindSpec* take_kind(Reader& reader, const std::vector<core::KindSpec>& kinds,
+                                const std::vector<std::string>& later, const std::string& key) {
+  const Value* value = reader.need(key, "a kind");
+  if (value == nullptr) return nullptr;
+  std::vector<std::string> words;
+  for (const core::KindSpec& kind : kinds) {
+    if (kind.name == value->text) return &kind;
+    words.push_back(kind.name);
+  }
+  if (std::ranges::find(later, value->text) != later.end()) {
+    reader.report().later(value->place, reader.path_of(key) + ": " + value->text);
+    return nullptr;
+  }
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
+  words.insert(words.end(), later.begin(), later.end());
+  reader.wrong(*value, key, value->describe() + " is not known here", "one of " + list,
+               nearest(value->text, words));
+  return nullptr;
+}
+
+Parsed parse(const std::vector<core::SourceFile>& files, Strictness strictness) {
+  Parsed parsed;
+  core::Spec spec;
+  Names names;
+  References references;
+  std::size_t bytes = 0;
+  for (const core::SourceFile& file : files) {
+    bytes += file.text.size();
+    if (bytes > kAllFilesBytesMax) {
+      parsed.diagnostics.push_back({file.name, 1, 1, "", "all files together are larger than 8 MiB", "", ""});
+      break;
+    }
+    const std::size_t before = parsed.diagnostics.size();
+    const Value root = read_document(file.name, file.text, parsed.diagnostics);
+    if (parsed.diagnostics.size() != before) continue;
+    Report report{file.name, strictness, parsed.diagnostics};
+    Section section{report, spec, names, references};
+    parse_file(section, root);
+  }
+  check_references(references.services, spec.services, "service", parsed.diagnostics);
+  const bool receivers_known = strictness == Strictness::Apply;
+  if (receivers_known) check_references(references.receivers, spec.receivers, "receiver", parsed.diagnostics);
+  std::ranges::stable_sort(parsed.diagnostics, [](const Diagnostic& a, const Diagnostic& b) {
+    return a.file == b.file && std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  if (parsed.diagnostics.empty()) {
+    spec.sources = files;
+    parsed.spec = std::move(spec);
+  }
+  return parsed;
+}
+
+}  // namespace fettle::spec
