@@ -41,6 +41,8 @@ void Loop::run_pending() {
   stopping_.store(false);
 }
 
+void Loop::turn() { uv_run(&loop_, UV_RUN_NOWAIT); }
+
 void Loop::stop() {
   stopping_.store(true);
   uv_async_send(wake_.get());

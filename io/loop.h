@@ -31,6 +31,8 @@ class Loop {
   void run();
   /// Runs what is due and returns when nothing is left but the loop's own handles, or after stop().
   void run_pending();
+  /// One turn without waiting; for tearing down what needs the loop to turn.
+  void turn();
   /// From any thread.
   void stop();
   /// Runs `message` on the loop's thread, in order. False if the mailbox is full: nothing happens.

@@ -26,8 +26,8 @@ constexpr std::uint64_t kResources = 3;
 struct Truth {
   Task task;
   bool acted = false;
-  bool effective = false;       // the world has changed
-  bool seen_undone = false;     // an inspection since the last act said: not done
+  bool effective = false;    // the world has changed
+  bool seen_undone = false;  // an inspection since the last act said: not done
   std::optional<TaskResult> closed;
 };
 
@@ -51,7 +51,8 @@ class World {
     now_ = now_ + milliseconds(rng_.between(0, 300));
     if (executor_->deadline() <= now_) say(ex::Tick{});
     const std::uint64_t dice = rng_.between(0, 99);
-    if (dice < 30) return perform(some_key(), some_fence_term(), milliseconds(rng_.between(0, 4000)));
+    if (dice < 30)
+      return perform(some_key(), some_fence_term(), milliseconds(rng_.between(0, 4000)));
     if (dice < 60) return sync_one(true);
     if (dice < 75) return end_an_act();
     if (dice < 84) return end_an_inspection();
@@ -82,9 +83,7 @@ class World {
     return rng_.chance(80) ? rng_.between(newest > 6 ? newest - 6 : 1, newest)
                            : rng_.between(1, newest);
   }
-  Term some_fence_term() {
-    return rng_.chance(80) ? term_ : Term{rng_.between(1, term_.value)};
-  }
+  Term some_fence_term() { return rng_.chance(80) ? term_ : Term{rng_.between(1, term_.value)}; }
   void perform(std::uint64_t run, Term term, Duration remaining) {
     Task task = keys_.at(run).task;
     task.fence.term = term;
@@ -229,8 +228,7 @@ class World {
     check(executor_->deadline() == kNever, "a deadline is left over", {});
   }
   void drain() {
-    while (violation_.empty() &&
-           (!unsynced_.empty() || !acting_.empty() || !inspecting_.empty())) {
+    while (violation_.empty() && (!unsynced_.empty() || !acting_.empty() || !inspecting_.empty())) {
       sync_one(true);
       end_an_act();
       end_an_inspection();
@@ -240,15 +238,15 @@ class World {
   Rng rng_;
   Counts& counts_;
   Time now_;
-  Term term_{1};                                // the newest in the group
-  Term heard_;                                  // the newest this executor has heard of
+  Term term_{1};  // the newest in the group
+  Term heard_;    // the newest this executor has heard of
   std::optional<Executor> executor_;
   std::deque<ex::Journal> unsynced_;
   std::map<TaskKey, JournalEntry> durable_;
   Term durable_term_;
-  std::map<std::uint64_t, Truth> keys_;         // by run
+  std::map<std::uint64_t, Truth> keys_;  // by run
   std::set<std::uint64_t> acting_, inspecting_, killed_;
-  std::set<std::string> busy_;                  // resources with one in progress
+  std::set<std::string> busy_;  // resources with one in progress
   std::map<std::string, Index> acted_index_;
   Index pruned_;
   std::string violation_;

@@ -84,23 +84,12 @@ class Host {
     if (const auto* e = std::get_if<ex::Kill>(&effect)) did_.push_back("kill " + run(e->key));
     if (const auto* e = std::get_if<ex::Answer>(&effect)) {
       did_.push_back(std::string(e->closes ? "answer " : "tell ") + run(e->key) + " " +
-                     word(e->result.state) + (e->result.text.empty() ? "" : ": ") + e->result.text);
+                     std::string(to_string(e->result.state)) +
+                     (e->result.text.empty() ? "" : ": ") + e->result.text);
     }
     if (const auto* e = std::get_if<ex::Forget>(&effect)) {
       std::erase_if(durable_, [&](const auto& d) { return d.second.fence.index < e->below; });
     }
-  }
-  static std::string word(TaskState state) {
-    switch (state) {
-      case TaskState::Open: return "open";
-      case TaskState::Done: return "done";
-      case TaskState::Failed: return "failed";
-      case TaskState::InDoubt: return "in_doubt";
-      case TaskState::Refused: return "refused";
-      case TaskState::Expired: return "expired";
-      case TaskState::Cancelled: return "cancelled";
-    }
-    return "?";
   }
 
   Time now_;
@@ -430,7 +419,8 @@ TEST(Executor, ACancelOfAnUnknownKeyIsRememberedOverARestart) {
   host.restart();
   host.performs(17, fence_of(10));
   host.syncs();
-  EXPECT_EQ(host.did(), (Trace{"answer 17 cancelled: overtaken", "answer 17 cancelled: overtaken"}));
+  EXPECT_EQ(host.did(),
+            (Trace{"answer 17 cancelled: overtaken", "answer 17 cancelled: overtaken"}));
 }
 
 TEST(Executor, ACancelOfADoneKeyAnswersItsResult) {

@@ -61,7 +61,7 @@ TEST_P(LeavingMember, MovesOnlyItsShare) {
 
 INSTANTIATE_TEST_SUITE_P(Ring, LeavingMember,
                          testing::Values(Group{5, 1, 1}, Group{5, 1, 3}, Group{6, 3, 3},
-                                         Group{7, 1, 3}, Group{12, 4, 3}, Group{30, 3, 3}));
+                                         Group{7, 1, 3}, Group{12, 4, 3}, Group{15, 3, 3}));
 
 TEST(Ring, AJoiningMemberTakesOnlyItsShare) {
   const Observations before = observations(members(6, 1), 3);
@@ -95,9 +95,7 @@ TEST(Ring, WithFewerZonesThanObserversEachZoneGivesItsShare) {
 TEST(Ring, TheOrderOfMembersDoesNotMatter) {
   auto shuffled = members(7, 3);
   const auto first = observers_of("chat-a", shuffled, 3, "gpu4");
-  while (std::ranges::prev_permutation(shuffled, {}, &RingMember::name).found) {
-  }
-  for (int turn = 0; turn < 500; ++turn) {
+  for (int turn = 0; turn < 50; ++turn) {
     std::ranges::next_permutation(shuffled, {}, &RingMember::name);
     ASSERT_EQ(observers_of("chat-a", shuffled, 3, "gpu4"), first);
   }

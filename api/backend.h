@@ -1,0 +1,64 @@
+// Backend: what the API asks of the daemon. Called and answered on the work loop, never from within;
+// each answer comes once, by a deadline that the backend keeps.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/command.h"
+#include "core/state.h"
+
+namespace fettle::api {
+
+struct MemberStatus {
+  std::string name;
+  std::string role;       // voter | agent
+  std::string zone;
+  std::string state;      // leader | follower | candidate | unreachable
+  std::string address;
+  std::string version;
+  std::optional<double> rtt_ms;
+};
+
+struct GroupStatus {
+  std::string cluster;
+  std::uint64_t generation = 1;
+  std::uint64_t term = 0;
+  std::string leader;     // empty: none known
+  std::uint64_t commit_index = 0;
+  std::string self;
+  std::vector<MemberStatus> members;
+  std::vector<std::string> notes;  // what a person should know, as sentences
+};
+
+struct Snapshot {
+  std::shared_ptr<const core::State> state;
+  GroupStatus group;
+  std::int64_t stale_ms = 0;       // since this member last heard its leader, or led
+};
+
+struct ParseOutcome {
+  std::optional<core::Spec> spec;
+  std::vector<std::string> errors;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  /// The state; `linearizable`: as of after this call, which needs a leader.
+  virtual void read(bool linearizable, std::function<void(Result<Snapshot>)> done) = 0;
+  /// Commits the command; the same key is applied once. InDoubt: it may or may not have happened.
+  virtual void write(core::Command command, std::string key,
+                     std::function<void(Result<core::ClientAnswer>)> done) = 0;
+  /// Parses the files off the loop.
+  virtual void parse(std::vector<core::SourceFile> files, std::function<void(ParseOutcome)> done) = 0;
+  /// True once a leader is known and its log applied so far.
+  virtual bool ready() = 0;
+};
+
+}  // namespace fettle::api

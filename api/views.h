@@ -1,0 +1,32 @@
+// Views: state → JSON, as docs/api.md shows it. Nothing else formats JSON for the outside.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <string>
+
+#include "api/backend.h"
+#include "core/state.h"
+
+namespace fettle::api {
+
+nlohmann::ordered_json status_view(const Snapshot& snapshot);
+nlohmann::ordered_json members_view(const Snapshot& snapshot);
+nlohmann::ordered_json services_view(const core::State& state);
+nlohmann::ordered_json node_view(const core::State& state, const std::string& name);
+nlohmann::ordered_json nodes_view(const core::State& state);
+nlohmann::ordered_json incident_view(const core::Incident& incident);
+nlohmann::ordered_json incidents_view(const core::State& state);
+nlohmann::ordered_json run_view(const core::State& state, const core::Run& run);
+nlohmann::ordered_json runs_view(const core::State& state);
+nlohmann::ordered_json spec_view(const core::State& state);
+nlohmann::ordered_json event_view(const core::Event& event);
+nlohmann::ordered_json error_view(Code code, const std::string& message, const std::string& path);
+
+/// The body that a receiver gets for an alert.
+std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at);
+
+/// One line of text; bytes that are no UTF-8 are replaced.
+std::string dump(const nlohmann::ordered_json& json);
+
+}  // namespace fettle::api

@@ -1,0 +1,93 @@
+// What members say to each other: one struct per frame, its type number, its bytes. A link sends on
+// the connection it opened and hears on the one its peer opened; replies go the sender's own way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "base/bytes.h"
+#include "core/codec.h"
+#include "core/command.h"
+#include "core/state.h"
+#include "core/task.h"
+#include "raft/messages.h"
+
+namespace fettle::daemon::wire {
+
+/// The version of this format; a peer with another one is refused.
+inline constexpr std::uint8_t kVersion = 1;
+/// Bounds one frame; a spec of many files fits.
+inline constexpr std::size_t kFrameBytesMax = 32U * 1024 * 1024;
+
+/// First on every connection, by who opened it; answered by the other's own.
+struct Hello {
+  std::string cluster;
+  std::uint64_t generation = 1;
+  core::MemberFacts facts;
+};
+struct Raft { raft::Message message; };
+/// An observer's changed opinions, or its whole table, for the leader.
+struct Report { core::command::ReportOpinions report; };
+/// A command of a follower's client; `id` is the sender's own.
+struct Forward {
+  std::uint64_t id = 0;
+  std::string client;
+  core::Command command;
+};
+struct Forwarded {
+  std::uint64_t id = 0;
+  bool ok = false;         // false: `code` and `text` say why nothing, or nothing certain, happened
+  Code code = Code::NotLeader;
+  std::string text;
+  core::ClientAnswer answer;
+};
+struct Perform { core::Task task; };
+struct Cancel {
+  core::TaskKey key;
+  core::Fence fence;
+  std::string reason;
+};
+struct Answer {
+  core::TaskKey key;
+  core::TaskResult result;
+};
+/// A follower asks the leader for a read index (Ongaro's thesis, 6.4).
+struct ReadIndex { std::uint64_t id = 0; };
+struct ReadIndexReply {
+  std::uint64_t id = 0;
+  bool ok = false;
+  Index index;
+};
+struct Ping { std::int64_t sent_ns = 0; };
+struct Pong { std::int64_t sent_ns = 0; };
+
+using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
+                           ReadIndex, ReadIndexReply, Ping, Pong>;
+
+template <typename Archive>
+void fields(Archive& ar, Hello& v) { ar(v.cluster, v.generation, v.facts); }
+template <typename Archive>
+void fields(Archive& ar, Raft& v) { ar(v.message); }
+template <typename Archive>
+void fields(Archive& ar, Report& v) { ar(v.report); }
+template <typename Archive>
+void fields(Archive& ar, Forward& v) { ar(v.id, v.client, v.command); }
+template <typename Archive>
+void fields(Archive& ar, Forwarded& v) { ar(v.id, v.ok, v.code, v.text, v.answer); }
+template <typename Archive>
+void fields(Archive& ar, Perform& v) { ar(v.task); }
+template <typename Archive>
+void fields(Archive& ar, Cancel& v) { ar(v.key, v.fence, v.reason); }
+template <typename Archive>
+void fields(Archive& ar, Answer& v) { ar(v.key, v.result); }
+template <typename Archive>
+void fields(Archive& ar, ReadIndex& v) { ar(v.id); }
+template <typename Archive>
+void fields(Archive& ar, ReadIndexReply& v) { ar(v.id, v.ok, v.index); }
+template <typename Archive>
+void fields(Archive& ar, Ping& v) { ar(v.sent_ns); }
+template <typename Archive>
+void fields(Archive& ar, Pong& v) { ar(v.sent_ns); }
+
+}  // namespace fettle::daemon::wire

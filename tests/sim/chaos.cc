@@ -1,0 +1,157 @@
+// What goes wrong, and what people ask for meanwhile.
+#include <algorithm>
+
+#include "tests/sim/world.h"
+
+namespace fettle::sim {
+
+Member& World::victim() {
+  if (rng_.chance(50)) {
+    for (const auto& member : members_) {
+      if (member->is_leader()) return *member;
+    }
+  }
+  return *members_[rng_.between(0, members_.size() - 1)];
+}
+
+void World::blow() {
+  if (healed_) return;
+  const auto gap = static_cast<std::uint64_t>(profile_.between_blows.count());
+  clock_.after(Instant(static_cast<std::int64_t>(rng_.between(gap / 4, gap * 2))),
+               [this] { blow(); });
+  const std::uint64_t dice = rng_.between(0, 99);
+  if (dice < 18) return crash(victim());
+  if (dice < 36) return isolate_one();
+  if (dice < 44) return split();
+  if (dice < 56) {
+    note("world", "the network is whole");
+    return cut_.clear();
+  }
+  if (dice < 66) {
+    Member& member = victim();
+    note(member.name(), "stands still");
+    return member.pause_until(clock_.now() + milliseconds(rng_.between(50, 1200)));
+  }
+  if (dice < 74) return slow_disk(victim());
+  if (dice < 94) return hurt_node();
+  blind_someone();
+}
+
+void World::crash(Member& member) {
+  if (!member.alive()) return;
+  note(member.name(), "crashes");
+  member.crash();
+  clock_.after(milliseconds(rng_.between(5, rng_.chance(30) ? 2500 : 400)), [this, &member] {
+    if (member.alive() || dead_.contains(member.name())) return;
+    note(member.name(), "starts");
+    member.start();
+  });
+}
+
+void World::isolate_one() {
+  const std::string& one = victim().name();
+  const std::uint64_t way = rng_.between(0, 2);  // both ways, only out, only in
+  note(one, "is cut off");
+  for (const std::string& other : names_) {
+    if (other == one) continue;
+    if (way != 2) cut_.insert({one, other});
+    if (way != 1) cut_.insert({other, one});
+  }
+}
+
+void World::split() {
+  note("world", "the network splits");
+  std::set<std::string> side;
+  for (const std::string& name : names_) {
+    if (rng_.chance(50)) side.insert(name);
+  }
+  cut_.clear();
+  for (const std::string& a : names_) {
+    for (const std::string& b : names_) {
+      if (a != b && side.contains(a) != side.contains(b)) cut_.insert({a, b});
+    }
+  }
+}
+
+void World::hurt_node() {
+  auto node = std::next(health_.begin(),
+                        static_cast<std::ptrdiff_t>(rng_.between(0, health_.size() - 1)));
+  Health& health = node->second;
+  health = health != Health::Up ? Health::Up : rng_.chance(80) ? Health::Dead : Health::Hung;
+  note(node->first, health == Health::Up ? "recovers" : health == Health::Dead ? "dies" : "hangs");
+}
+
+void World::blind_someone() {
+  if (rng_.chance(50)) return unreachable_.clear();
+  const std::string& member = names_[rng_.between(0, names_.size() - 1)];
+  note(member, "cannot reach some nodes");
+  for (const auto& [node, health] : health_) {
+    if (rng_.chance(50)) unreachable_.insert({member, node});
+  }
+}
+
+void World::slow_disk(Member& member) {
+  const auto slow = milliseconds(rng_.between(20, 250));
+  note(member.name(), "has slow disks");
+  member.group_disk().set_latency_max(slow);
+  member.host_disk().set_latency_max(slow);
+  clock_.after(milliseconds(rng_.between(200, 1500)), [this, &member] {
+    if (healed_) return;
+    member.group_disk().set_latency_max(profile_.disk_latency_max);
+    member.host_disk().set_latency_max(profile_.disk_latency_max);
+  });
+}
+
+void World::ask_something() {
+  if (healed_) return;
+  const auto gap = static_cast<std::uint64_t>(profile_.between_asks.count());
+  clock_.after(Instant(static_cast<std::int64_t>(rng_.between(gap / 4, gap * 2))),
+               [this] { ask_something(); });
+  auto request = std::make_shared<Request>();
+  request->key = "client-" + std::to_string(requests_.size() + 1);
+  request->command = some_command();
+  requests_.push_back(request);
+  ask(request);
+}
+
+core::Command World::some_command() {
+  const std::string node = "n" + std::to_string(rng_.between(1, profile_.nodes));
+  const std::uint64_t dice = rng_.between(0, 99);
+  if (dice < 8) {
+    const bool force = profile_.forces && rng_.chance(30);
+    return core::command::Isolate{.node = node, .by = "ann", .reason = "work", .force = force};
+  }
+  if (dice < 24) return core::command::Restore{.node = node, .by = "ann", .reason = "done"};
+  if (dice < 30) {
+    return core::command::Freeze{.service = "chat",
+                                 .length = milliseconds(rng_.between(100, 1500)),
+                                 .by = "ann",
+                                 .reason = "deploy"};
+  }
+  return core::command::Unfreeze{.service = "chat", .by = "ann"};
+}
+
+/// Asks any member, then another, until there is an answer; always with the same key.
+void World::ask(const std::shared_ptr<Request>& request) {
+  if (request->answered) return;
+  const std::uint64_t number = ++request->tries;
+  Member* member = members_[rng_.between(0, members_.size() - 1)].get();
+  if (rng_.chance(70)) {
+    for (const auto& one : members_) {
+      if (one->is_leader()) member = one.get();
+    }
+  }
+  const auto again = [this, request, number] {
+    if (request->tries == number) ask(request);
+  };
+  clock_.after(milliseconds(600), again);
+  member->ask(request->key, request->command,
+              [this, request, again](const std::optional<core::ClientAnswer>& answer) {
+                if (!answer) return clock_.after(milliseconds(50), again);
+                if (request->answered) return;
+                request->answered = true;
+                note("client", request->key + ": " + answer->text);
+              });
+}
+
+}  // namespace fettle::sim

@@ -1,0 +1,160 @@
+#include "tests/sim/checks.h"
+
+#include <algorithm>
+
+namespace fettle::sim {
+
+void Checks::acts(const std::string& host, const core::Task& task) {
+  ++acts_count_;
+  const std::string key = core::to_string(task.key);
+  if (acted_.contains(task.key) && undone_.erase(task.key) == 0) {
+    broken("acted twice for " + key + " with no inspection in between that found it undone");
+  }
+  acted_.insert(task.key);
+  if (task.fence.term < fences_[host]) {
+    broken("acted for " + key + " with term " + std::to_string(task.fence.term.value) +
+           " after the host had persisted " + std::to_string(fences_[host].value));
+  }
+  if (!acting_.try_emplace({host, task.resource}, task.key).second) {
+    broken("two acts at once on " + task.resource + " at " + host);
+  }
+}
+
+void Checks::ended(const std::string& host, const core::Task& task) {
+  acting_.erase({host, task.resource});
+}
+
+void Checks::isolates(const std::string& host, const std::string& node, const core::TaskKey& key) {
+  out_[node].insert(host);
+  const auto run = runs_.find(key.run);
+  if (run == runs_.end()) return broken("acted for a run that no log holds");
+  const auto [by_person, forced] = run->second;
+  if (forced) forced_ = true;
+  if (!forced) out_freely_.insert(node);
+  if (forced_) return;
+  for (const core::ServiceSpec& service : spec_.services) {
+    const auto in = [&](const core::NodeSpec& n) { return n.name == node; };
+    if (std::ranges::none_of(service.nodes, in)) continue;
+    const auto out = [&](const core::NodeSpec& n) { return out_freely_.contains(n.name); };
+    const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, out));
+    if (count > service.max_isolated) {
+      broken(std::to_string(count) + " nodes of " + service.name + " are out, at most " +
+             std::to_string(service.max_isolated) + " may be");
+    }
+    if (!by_person && count == service.nodes.size()) {
+      broken("Fettle took out " + node + ", the last node of " + service.name);
+    }
+  }
+}
+
+void Checks::restores(const std::string& host, const std::string& node) {
+  out_[node].erase(host);
+  if (out_[node].empty()) out_freely_.erase(node);
+}
+
+void Checks::fence_persisted(const std::string& host, Term term) {
+  if (term < fences_[host]) broken("the durable fence of " + host + " went back");
+  fences_[host] = term;
+}
+
+void Checks::looked(const std::string& observer, const std::string& node, bool failed) {
+  std::uint32_t& count = failures_[{observer, node}];
+  count = failed ? count + 1 : 0;
+}
+
+void Checks::forgot(const std::string& observer) {
+  std::erase_if(failures_, [&](const auto& entry) { return entry.first.first == observer; });
+}
+
+void Checks::says(const std::string& observer, const core::Opinion& opinion, std::uint32_t fall) {
+  const bool down = std::ranges::any_of(opinion.classes, [](const core::ClassOpinion& c) {
+    return c.grade == core::Verdict::Down;
+  });
+  if (!down) return;
+  if (failures_[{observer, opinion.node}] < fall) {
+    return broken(observer + " calls " + opinion.node + " down without " + std::to_string(fall) +
+                  " failed looks in a row");
+  }
+  backed_.insert({observer, opinion.sequence});
+}
+
+void Checks::verdict_down(Index index, const std::string& node, const core::Engine& engine) {
+  const core::NodeState& state = engine.state().nodes.at(node);
+  std::size_t saw = 0;
+  for (const std::string& observer : state.observers) {
+    const auto held = state.opinions.find(observer);
+    if (held == state.opinions.end()) continue;
+    const bool down = std::ranges::any_of(held->second.classes, [](const core::ClassOpinion& c) {
+      return c.grade == core::Verdict::Down;
+    });
+    if (down && backed_.contains({observer, held->second.sequence})) ++saw;
+  }
+  if (saw * 2 > state.observers.size()) return;
+  broken(node + " is down at index " + std::to_string(index.value) + ", but only " +
+         std::to_string(saw) + " of " + std::to_string(state.observers.size()) +
+         " observers saw it fail");
+}
+
+void Checks::applied(const std::string& member, Index index, const core::Engine& engine,
+                     const core::Applied& applied, bool compare) {
+  for (const core::Effect& effect : applied.effects) {
+    if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
+      const core::Event& event = happened->event;
+      if (event.kind == "verdict.changed" && event.value == "down" &&
+          engine.state().nodes.at(event.node).verdict == core::Verdict::Down) {
+        verdict_down(index, event.node, engine);
+      }
+      if (event.kind == "spec.applied") spec_ = engine.state().spec;
+    } else if (const auto* deliver = std::get_if<core::effect::Deliver>(&effect)) {
+      const auto found = engine.state().outbox.find(deliver->key);
+      if (found == engine.state().outbox.end()) continue;
+      const std::pair told{found->second.incident, found->second.status};
+      if (alerts_.try_emplace(deliver->key, told).first->second != told) {
+        broken("alert " + deliver->key + " changed its incident or status");
+      }
+    } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
+      const core::Run& run = engine.state().runs.at(perform->task.key.run);
+      runs_[run.id] = {run.by_person, run.force};
+    }
+  }
+  if (!compare) return;
+  const auto [digest, first] = digests_.try_emplace(index, engine.digest(), member);
+  if (!first && digest->second.first != engine.digest()) {
+    broken("at index " + std::to_string(index.value) + " the states of " + digest->second.second +
+           " and " + member + " differ");
+  }
+}
+
+void Checks::received(const std::string& key, IncidentId incident, core::AlertStatus status) {
+  const auto known = alerts_.find(key);
+  if (known == alerts_.end() || known->second != std::pair{incident, status}) {
+    broken("the receiver got " + key + " with another incident or status");
+  }
+  received_.insert(key);
+}
+
+void Checks::answered(const std::string& client, const core::ClientAnswer& answer) {
+  const auto [kept, first] = answers_.try_emplace(client, answer);
+  const core::ClientAnswer& before = kept->second;
+  if (!first && (before.text != answer.text || before.ok != answer.ok)) {
+    broken("the client " + client + " got two different answers for one key");
+  }
+}
+
+bool Checks::all_alerts_received() const {
+  return std::ranges::all_of(alerts_, [this](const auto& alert) {
+    return alert.second.second != core::AlertStatus::Firing || received_.contains(alert.first);
+  });
+}
+
+void Checks::at_end(const core::Engine& leader) {
+  for (const auto& [client, answer] : answers_) {
+    const auto kept = leader.state().clients.find(client);
+    if (kept == leader.state().clients.end() || kept->second.text != answer.text) {
+      broken("the acknowledged command of " + client + " is lost");
+    }
+  }
+  if (!all_alerts_received()) broken("a firing alert was never delivered");
+}
+
+}  // namespace fettle::sim

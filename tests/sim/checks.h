@@ -1,0 +1,70 @@
+// Checks: what must hold of the whole of Fettle after every event: one act a key, fences, limits,
+// verdicts that a quorum saw, alerts and answers that are not lost, equal state at equal positions.
+// It is told what really happened; the first broken rule stays as a sentence.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/engine.h"
+#include "core/executor.h"
+
+namespace fettle::sim {
+
+class Checks {
+ public:
+  // Of hosts and directors.
+  void acts(const std::string& host, const core::Task& task);
+  void ended(const std::string& host, const core::Task& task);
+  void seen_undone(const core::TaskKey& key) { undone_.insert(key); }
+  void isolates(const std::string& host, const std::string& node, const core::TaskKey& key);
+  void restores(const std::string& host, const std::string& node);
+  /// The newest term that the host's journal holds.
+  void fence_persisted(const std::string& host, Term term);
+
+  // Of observers.
+  void looked(const std::string& observer, const std::string& node, bool failed);
+  void forgot(const std::string& observer);  // its process started again
+  void says(const std::string& observer, const core::Opinion& opinion, std::uint32_t fall);
+
+  // Of engines and clients.
+  void applied(const std::string& member, Index index, const core::Engine& engine,
+               const core::Applied& applied, bool compare);
+  void received(const std::string& key, IncidentId incident, core::AlertStatus status);
+  void answered(const std::string& client, const core::ClientAnswer& answer);
+  /// What must hold once all is healed and quiet.
+  void at_end(const core::Engine& leader);
+
+  void broken(std::string what) {
+    if (violation_.empty()) violation_ = std::move(what);
+  }
+  const std::string& violation() const { return violation_; }
+  /// True once every firing alert that was ever queued was received.
+  bool all_alerts_received() const;
+  std::uint64_t acts_count() const { return acts_count_; }
+
+ private:
+  void verdict_down(Index index, const std::string& node, const core::Engine& engine);
+
+  std::set<core::TaskKey> acted_, undone_;
+  std::map<std::pair<std::string, std::string>, core::TaskKey> acting_;  // by host, resource
+  std::map<std::string, Term> fences_;                                    // durable, by host
+  std::map<RunId, std::pair<bool, bool>> runs_;                           // by a person, forced
+  std::map<std::string, std::set<std::string>> out_;                      // node → hosts
+  std::set<std::string> out_freely_;                                      // out by an unforced act
+  bool forced_ = false;
+  std::map<std::pair<std::string, std::string>, std::uint32_t> failures_;  // observer, node
+  std::set<std::pair<std::string, std::uint64_t>> backed_;                 // observer, sequence
+  core::Spec spec_;
+  std::map<Index, std::pair<std::uint64_t, std::string>> digests_;
+  std::map<std::string, std::pair<IncidentId, core::AlertStatus>> alerts_;
+  std::set<std::string> received_;
+  std::map<std::string, core::ClientAnswer> answers_;
+  std::string violation_;
+  std::uint64_t acts_count_ = 0;
+};
+
+}  // namespace fettle::sim

@@ -1,0 +1,247 @@
+// Happy path: an input → raft → its batch to the disk, its messages to the network, its committed
+// entries to the engine, their effects to the leader's duties. Failures: a crash drops everything
+// that was under way (the life number), a pause holds everything back.
+#include "tests/sim/member.h"
+
+#include <algorithm>
+
+#include "core/codec.h"
+#include "tests/sim/world.h"
+
+namespace fettle::sim {
+
+Member::Member(World& world, std::string name, std::uint64_t seed)
+    : world_(world),
+      name_(std::move(name)),
+      rng_(seed),
+      clock_offset_(milliseconds(rng_.between(1'000, 10'000'000))),
+      incarnation_("i-" + name_),
+      group_disk_(world.clock(), rng_.split()),
+      host_disk_(world.clock(), rng_.split()) {}
+
+Instant Member::clock() const { return world_.clock().now() + clock_offset_; }
+core::Time Member::time() const { return core::Time{clock().count()}; }
+
+void Member::start() {
+  ++life_;
+  ++starts_;
+  raft::Config config;
+  config.self = name_;
+  config.voters = world_.names();
+  config.seed = rng_.next();
+  config.trace = world_.tracing();
+  raft_ = std::make_unique<raft::Raft>(config, hard_, entries_, clock());
+  engine_ = std::make_unique<core::Engine>(world_.actions());
+  judge_ = std::make_unique<core::Judge>();
+  std::vector<core::JournalEntry> journal;
+  for (const auto& [key, entry] : journal_) journal.push_back(entry);
+  executor_ = std::make_unique<core::Executor>(journal, generation_, fence_term_);
+  applied_clock_ = clock();
+  seen_term_ = Term{};
+  led_term_ = Term{};
+  world_.raft_checks().restarted(name_);
+  world_.checks().forgot(name_);
+  executor_step(core::executor::SawFence{1, raft_->term()});
+  arm_raft();
+  later(milliseconds(rng_.between(1, 100)), [this] { every_beat(); });
+}
+
+void Member::crash() {
+  if (!alive()) return;
+  ++life_;
+  raft_.reset();
+  engine_.reset();
+  judge_.reset();
+  executor_.reset();
+  inputs_.clear();
+  raft_armed_ = Instant{-1};
+  executor_armed_ = core::kNever;
+  proposed_.clear();
+  waiting_.clear();
+  reading_.clear();
+  recent_.clear();
+  watches_.clear();
+  paused_until_ = Instant{0};
+  group_disk_.crash();
+  host_disk_.crash();
+  world_.director(name_).crash();
+}
+
+void Member::later(Instant delay, std::function<void()> what) {
+  run_at(world_.clock().now() + delay, life_, std::move(what));
+}
+
+void Member::run_at(Instant when, std::uint64_t life, std::function<void()> what) {
+  world_.clock().at(when, [this, life, what = std::move(what)]() mutable {
+    if (life != life_ || !alive()) return;
+    if (paused_until_ > world_.clock().now()) return run_at(paused_until_, life, std::move(what));
+    what();
+  });
+}
+
+bool Member::holds_durably(const raft::Entry& entry) const {
+  const std::uint64_t index = entry.index.value;
+  return index <= entries_.size() && entries_[index - 1].term == entry.term;
+}
+
+void Member::deliver(Packet packet) {
+  if (!alive()) return;
+  later(Instant{0}, [this, packet = std::move(packet)] {
+    std::visit([this](const auto& held) { take(held); }, packet);
+  });
+}
+
+void Member::ask(const std::string& client, const core::Command& command, ClientDone done) {
+  if (!alive()) return done(std::nullopt);
+  later(Instant{0}, [this, client, command, done] { propose(command, client, done); });
+}
+
+void Member::send(const std::string& to, Packet packet) {
+  world_.send(name_, to, std::move(packet));
+}
+
+void Member::send_to_leader(Packet packet) {
+  if (raft_->leader().empty()) return;
+  if (raft_->leader() == name_) return deliver(std::move(packet));
+  send(raft_->leader(), std::move(packet));
+}
+
+void Member::take(const raft::Message& message) { input(raft::Received{message}); }
+
+void Member::input(raft::Input in) {
+  inputs_.push_back(std::move(in));
+  if (stepping_) return;
+  stepping_ = true;
+  while (!inputs_.empty()) {
+    const raft::Input next = std::move(inputs_.front());
+    inputs_.pop_front();
+    carry_out(raft_->step(clock(), next));
+  }
+  stepping_ = false;
+  arm_raft();
+}
+
+void Member::carry_out(raft::Output out) {
+  for (const std::string& fact : out.trace) world_.trace(name_, fact);
+  if (out.role_changed) {
+    world_.note(name_, "is " + std::string(raft::to_string(raft_->role())) + " in term " +
+                           std::to_string(raft_->term().value));
+    world_.raft_checks().leads(*raft_, name_);
+    if (raft_->term() > seen_term_) {
+      seen_term_ = raft_->term();
+      executor_step(core::executor::SawFence{1, seen_term_});
+    }
+  }
+  if (out.persist) persist(*out.persist);
+  for (raft::Message& message : out.send) {
+    world_.raft_checks().sent(message, hard_);
+    const std::string to = message.to;
+    send(to, std::move(message));
+  }
+  for (const raft::Accepted& accepted : out.accepted) {
+    auto node = proposed_.extract(accepted.token);
+    if (node.empty()) continue;
+    node.mapped().term = accepted.term;
+    waiting_.insert_or_assign(accepted.index, std::move(node.mapped()));
+  }
+  for (const raft::Rejected& rejected : out.rejected) {
+    auto node = proposed_.extract(rejected.token);
+    if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
+  }
+  const Term leading = is_leader() ? raft_->term() : Term{};
+  world_.raft_checks().committed(name_, leading, out.committed, [this](const raft::Entry& entry) {
+    return world_.count_durable(entry);
+  });
+  for (const raft::Entry& entry : out.committed) apply(entry);
+  if (leads() && led_term_ != raft_->term()) {
+    led_term_ = raft_->term();
+    go_on();
+  }
+  for (const raft::ReadDone& read : out.reads) {
+    auto node = reading_.extract(read.token);
+    if (!node.empty() && read.ok) node.mapped()();
+  }
+}
+
+void Member::persist(const raft::Persist& batch) {
+  group_disk_.write(
+      [this, batch] {
+        if (batch.hard) {
+          world_.raft_checks().persisted(name_, hard_, *batch.hard);
+          hard_ = *batch.hard;
+        }
+        if (batch.truncate_from && batch.truncate_from->value <= entries_.size()) {
+          entries_.resize(batch.truncate_from->value - 1);
+        }
+        for (const raft::Entry& entry : batch.entries) {
+          FETTLE_ASSERT_MSG(entry.index.value == entries_.size() + 1, "the disk's log has no gaps");
+          entries_.push_back(entry);
+        }
+      },
+      [this, number = batch.batch] {
+        later(Instant{0}, [this, number] { input(raft::Persisted{number}); });
+      });
+}
+
+void Member::apply(const raft::Entry& entry) {
+  core::Applied applied;
+  if (entry.kind == raft::EntryKind::Command) {
+    auto decoded = core::decode_entry(entry.data);
+    FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
+    applied = engine_->apply(entry.index, *decoded);
+    applied_clock_ = clock();
+  }
+  const bool compare = entry.index.value % 16 == 0;
+  world_.checks().applied(name_, entry.index, *engine_, applied, compare);
+  world_.note(name_, "applies", entry.index.value, entry.term.value);
+  bool rewatch = false;
+  for (const core::Effect& one : applied.effects) {
+    if (std::holds_alternative<core::effect::WatchesChanged>(one)) rewatch = true;
+    if (const auto* happened = std::get_if<core::effect::Happened>(&one)) {
+      const core::Event& e = happened->event;
+      world_.trace(name_, std::to_string(entry.index.value) + ": " + e.kind + " " + e.node + " " +
+                              e.step + " " + e.value + " " + e.reason);
+    }
+    if (leads() && led_term_ == raft_->term()) effect(one);
+  }
+  if (rewatch) watch();
+  answer_waiting(entry, applied.answer);
+}
+
+void Member::answer_waiting(const raft::Entry& entry, const core::ClientAnswer& answer) {
+  auto node = waiting_.extract(entry.index);
+  if (node.empty() || !node.mapped().done) return;
+  if (node.mapped().term == entry.term) {
+    world_.checks().answered(node.mapped().client, answer);
+    return node.mapped().done(answer);
+  }
+  node.mapped().done(std::nullopt);
+}
+
+void Member::arm_raft() {
+  const Instant due = raft_->deadline();
+  if (raft_armed_ >= Instant{0} && raft_armed_ <= due && raft_armed_ > clock()) return;
+  raft_armed_ = std::max(due, clock() + Instant{1});
+  later(raft_armed_ - clock(), [this, armed = raft_armed_] {
+    if (armed == raft_armed_) raft_armed_ = Instant{-1};
+    if (raft_->deadline() <= clock()) return input(raft::Tick{});
+    if (raft_armed_ < Instant{0}) arm_raft();
+  });
+}
+
+core::Time Member::engine_now() const {
+  return engine_->state().now + (clock() - applied_clock_);
+}
+
+void Member::propose(core::Command command, const std::string& client, ClientDone done) {
+  core::LogEntry entry;
+  entry.stamp = engine_now();
+  entry.wall = core::WallTime{1'700'000'000'000 + entry.stamp.ns / 1'000'000};
+  entry.client = client;
+  entry.command = std::move(command);
+  const std::uint64_t token = ++token_;
+  proposed_[token] = {Term{}, client, std::move(done)};
+  input(raft::Propose{token, core::encode_entry(entry)});
+}
+
+}  // namespace fettle::sim

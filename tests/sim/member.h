@@ -1,0 +1,161 @@
+// Member: one simulated fettled. It drives raft, engine, judge and executor as the daemon does:
+// persist → send → apply, the leader's duties, the host's acts, its looks at nodes. What its disks
+// hold survives a crash; everything else is made anew at start. Driven by the world's clockwork.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/executor.h"
+#include "core/judge.h"
+#include "raft/raft.h"
+#include "tests/sim/clockwork.h"
+
+namespace fettle::sim {
+
+class World;
+
+// What members send each other.
+struct Report {
+  core::command::ReportOpinions report;
+};
+struct Facts {
+  core::MemberFacts facts;
+};
+struct Order {
+  core::Task task;
+};
+struct Recall {
+  core::TaskKey key;
+  core::Fence fence;
+  std::string reason;
+};
+struct Answer {
+  core::TaskKey key;
+  core::TaskResult result;
+};
+using Packet = std::variant<raft::Message, Report, Facts, Order, Recall, Answer>;
+
+/// What a client of one member hears: its answer, or that nobody knows.
+using ClientDone = std::function<void(std::optional<core::ClientAnswer>)>;
+
+class Member {
+ public:
+  Member(World& world, std::string name, std::uint64_t seed);
+
+  void start();
+  void crash();
+  /// Its process stands still until then; everything that comes meanwhile waits.
+  void pause_until(Instant when) { paused_until_ = when; }
+  void deliver(Packet packet);
+  void ask(const std::string& client, const core::Command& command, ClientDone done);
+
+  bool alive() const { return raft_ != nullptr; }
+  const std::string& name() const { return name_; }
+  bool leads() const { return alive() && raft_->leads_surely(); }
+  bool is_leader() const { return alive() && raft_->role() == raft::Role::Leader; }
+  const raft::Raft& raft() const { return *raft_; }
+  const core::Engine& engine() const { return *engine_; }
+  const raft::HardState& durable_hard() const { return hard_; }
+  bool holds_durably(const raft::Entry& entry) const;
+  Disk& group_disk() { return group_disk_; }
+  Disk& host_disk() { return host_disk_; }
+
+ private:
+  struct Waiting {
+    Term term;
+    std::string client;
+    ClientDone done;
+  };
+
+  // Machinery (member.cc).
+  Instant clock() const;
+  core::Time time() const;
+  void later(Instant delay, std::function<void()> what);
+  void run_at(Instant when, std::uint64_t life, std::function<void()> what);
+  void input(raft::Input in);
+  void carry_out(raft::Output out);
+  void persist(const raft::Persist& persist);
+  void apply(const raft::Entry& entry);
+  void answer_waiting(const raft::Entry& entry, const core::ClientAnswer& answer);
+  void arm_raft();
+  void propose(core::Command command, const std::string& client = "", ClientDone done = nullptr);
+  core::Time engine_now() const;
+  void send(const std::string& to, Packet packet);
+  void send_to_leader(Packet packet);
+
+  // Leading (leading.cc).
+  void every_beat();
+  void lead();
+  void go_on();
+  void found_group();
+  void effect(const core::Effect& effect);
+  void after_read(std::function<void()> then);
+  void dispatch(core::Task task);
+  void recall(const core::effect::Cancel& cancel);
+  void deliver_alert(const std::string& key);
+  void take(const Report& report);
+  void take(const Facts& facts);
+  void take(const Answer& answer);
+
+  // Hosting and looking (hosting.cc).
+  void take(const Order& order);
+  void take(const Recall& recall);
+  void take(const raft::Message& message);
+  void executor_step(core::executor::Event event);
+  void executor_effect(const core::executor::Effect& effect);
+  void journal(const core::executor::Journal& write);
+  void arm_executor();
+  void watch();
+  void look(const std::string& node, std::uint64_t revision, bool again);
+  void seen(const core::Sample& sample, Instant expected, std::uint32_t fall);
+  void report(std::vector<core::Opinion> opinions);
+  void report_missing();
+
+  World& world_;
+  std::string name_;
+  Rng rng_;
+  Instant clock_offset_;
+
+  // Durable.
+  raft::HardState hard_;
+  std::vector<raft::Entry> entries_;
+  std::map<core::TaskKey, core::JournalEntry> journal_;
+  std::uint64_t generation_ = 1;
+  Term fence_term_;
+  std::string incarnation_;
+  std::uint64_t starts_ = 0;
+  Disk group_disk_, host_disk_;
+
+  // Of this process.
+  std::uint64_t life_ = 0;
+  Instant paused_until_{0};
+  std::unique_ptr<raft::Raft> raft_;
+  std::unique_ptr<core::Engine> engine_;
+  std::unique_ptr<core::Judge> judge_;
+  std::unique_ptr<core::Executor> executor_;
+  std::deque<raft::Input> inputs_;
+  bool stepping_ = false;
+  Instant raft_armed_{-1};
+  core::Time executor_armed_ = core::kNever;
+  Instant applied_clock_{0};
+  Term seen_term_;
+  Term led_term_;  // in which outstanding work was taken on
+  std::uint64_t token_ = 0;
+  std::map<std::uint64_t, Waiting> proposed_;
+  std::map<Index, Waiting> waiting_;
+  std::map<std::uint64_t, std::function<void()>> reading_;
+  std::map<std::string, Instant> recent_;  // what a leader did lately, so as not to repeat it
+  std::map<std::string, core::Watch> watches_;
+};
+
+}  // namespace fettle::sim

@@ -1,0 +1,77 @@
+#include "tests/sim/surroundings.h"
+
+#include <utility>
+
+namespace fettle::sim {
+
+void Director::act(const core::Task& task, Done done) {
+  checks_.acts(host_, task);
+  const std::uint64_t number = ++number_;
+  acts_.insert_or_assign(task.key, Act{task, std::move(done), false, number});
+  const bool slow = troubled_ && rng_.chance(10);
+  const auto first = milliseconds(rng_.between(1, slow ? 2500 : 30));
+  const auto second = milliseconds(rng_.between(1, slow ? 800 : 10));
+  const bool fails = troubled_ && rng_.chance(6);
+  const bool loses_answer = troubled_ && rng_.chance(4);
+  clock_.after(first, [=, this, key = task.key] {
+    const auto found = acts_.find(key);
+    if (found == acts_.end() || found->second.number != number) return;
+    if (fails) return end(key, {core::TaskState::Failed, "the director said no", {}});
+    take_effect(found->second);
+  });
+  clock_.after(first + second, [=, this, key = task.key] {
+    const auto found = acts_.find(key);
+    if (found == acts_.end() || found->second.number != number) return;
+    if (loses_answer) return end(key, {core::TaskState::InDoubt, "the answer was lost", {}});
+    core::Options output{{"pid", std::string("1")}, {"found", std::string("ready")},
+                         {"set", std::string("maint")}};
+    end(key, {core::TaskState::Done, "read back", std::move(output)});
+  });
+}
+
+void Director::take_effect(Act& act) {
+  act.effective = true;
+  const std::string server = core::text_option(act.task.input, "server");
+  if (act.task.action == "traffic.isolate") {
+    out_.try_emplace(server, act.task.key);
+    checks_.isolates(host_, server, act.task.key);
+  } else {
+    out_.erase(server);
+    checks_.restores(host_, server);
+  }
+}
+
+void Director::end(const core::TaskKey& key, core::TaskResult result) {
+  const auto found = acts_.find(key);
+  const Done done = std::move(found->second.done);
+  checks_.ended(host_, found->second.task);
+  acts_.erase(found);
+  done(std::move(result));
+}
+
+void Director::kill(const core::TaskKey& key) {
+  const auto found = acts_.find(key);
+  if (found == acts_.end()) return;
+  if (found->second.effective) {
+    return end(key, {core::TaskState::Done, "it was done before it could be stopped", {}});
+  }
+  end(key, {core::TaskState::Cancelled, "", {}});
+}
+
+core::Finding Director::inspect(const core::JournalEntry& entry) {
+  if (troubled_ && rng_.chance(10)) return core::Finding::CannotTell;
+  const bool wants_out = entry.action == "traffic.isolate";
+  const bool done = is_out(core::text_option(entry.input, "server")) == wants_out;
+  if (!done) checks_.seen_undone(entry.key);
+  return done ? core::Finding::WasDone : core::Finding::NotDone;
+}
+
+void Director::crash() {
+  for (auto& [key, act] : acts_) {
+    if (!act.effective && rng_.chance(50)) take_effect(act);
+    checks_.ended(host_, act.task);
+  }
+  acts_.clear();
+}
+
+}  // namespace fettle::sim

@@ -1,0 +1,59 @@
+// Surroundings: what Fettle looks at and acts on, kept outside every member: the nodes, one fake
+// HAProxy a director host, and the receiver of alerts. Acts take time and sometimes fail; what they
+// changed stays changed whoever crashes. Driven by members and by the world's chaos.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "core/executor.h"
+#include "tests/sim/checks.h"
+#include "tests/sim/clockwork.h"
+
+namespace fettle::sim {
+
+enum class Health : std::uint8_t { Up, Dead, Hung };
+
+class Director {
+ public:
+  using Done = std::function<void(core::TaskResult)>;
+
+  Director(Clockwork& clock, Rng rng, Checks& checks, std::string host)
+      : clock_(clock), rng_(rng), checks_(checks), host_(std::move(host)) {}
+
+  /// Starts the act of one task; `done` follows exactly once unless the process crashes.
+  void act(const core::Task& task, Done done);
+  void kill(const core::TaskKey& key);
+  core::Finding inspect(const core::JournalEntry& entry);
+  /// The member's process ended: each act under way has reached the director, or never will.
+  void crash();
+
+  bool is_out(const std::string& server) const { return out_.contains(server); }
+  void set_troubled(bool troubled) { troubled_ = troubled; }
+
+ private:
+  struct Act {
+    core::Task task;
+    Done done;
+    bool effective = false;
+    std::uint64_t number = 0;
+  };
+  void take_effect(Act& act);
+  void end(const core::TaskKey& key, core::TaskResult result);
+
+  Clockwork& clock_;
+  Rng rng_;
+  Checks& checks_;
+  std::string host_;
+  bool troubled_ = true;
+  std::uint64_t number_ = 0;
+  std::map<std::string, core::TaskKey> out_;  // servers in maint, and whose act it was
+  std::map<core::TaskKey, Act> acts_;
+};
+
+}  // namespace fettle::sim
