@@ -32,6 +32,8 @@ struct GroupStatus {
   std::string leader;     // empty: none known
   std::uint64_t commit_index = 0;
   std::string self;
+  bool is_leader = false;      // this member leads
+  bool has_quorum = false;     // as far as this member knows
   std::vector<MemberStatus> members;
   std::vector<std::string> notes;  // what a person should know, as sentences
 };
@@ -52,7 +54,8 @@ class Backend {
   virtual ~Backend() = default;
   /// The state; `linearizable`: as of after this call, which needs a leader.
   virtual void read(bool linearizable, std::function<void(Result<Snapshot>)> done) = 0;
-  /// Commits the command; the same key is applied once. InDoubt: it may or may not have happened.
+  /// Commits the command; the same key (never empty) is applied once and gets the kept answer again.
+  /// InDoubt: it may or may not have happened.
   virtual void write(core::Command command, std::string key,
                      std::function<void(Result<core::ClientAnswer>)> done) = 0;
   /// Parses the files off the loop.

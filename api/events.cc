@@ -1,6 +1,8 @@
 #include "api/events.h"
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "api/views.h"
@@ -8,46 +10,58 @@
 namespace fettle::api {
 namespace {
 
-EventId id_of(const core::Event& event) { return {event.index.value, event.n}; }
+constexpr std::uint32_t kWholeEntry = std::numeric_limits<std::uint32_t>::max();
+constexpr EventId kEverything{0, kWholeEntry};
 
 }  // namespace
 
-std::optional<EventId> parse_event_id(const std::string& text) {
-  EventId id;
+EventId id_of(const core::Event& event) { return {event.index.value, event.n}; }
+
+std::optional<EventId> parse_event_id(std::string_view text) {
+  EventId id{0, kWholeEntry};
   const char* end = text.data() + text.size();
-  const auto first = std::from_chars(text.data(), end, id.index);
-  if (first.ec != std::errc()) return std::nullopt;
-  if (first.ptr == end) return EventId{id.index, ~std::uint32_t{0}};
-  if (*first.ptr != '.') return std::nullopt;
-  const auto second = std::from_chars(first.ptr + 1, end, id.n);
-  if (second.ec != std::errc() || second.ptr != end) return std::nullopt;
+  const auto index = std::from_chars(text.data(), end, id.index);
+  if (index.ec != std::errc()) return std::nullopt;
+  if (index.ptr == end) return id;
+  if (*index.ptr != '.') return std::nullopt;
+  const auto n = std::from_chars(index.ptr + 1, end, id.n);
+  if (n.ec != std::errc() || n.ptr != end) return std::nullopt;
   return id;
 }
 
 void EventRing::add(const core::Event& event) {
   if (events_.size() >= kKept) {
+    dropped_ = id_of(events_.front());
     events_.pop_front();
-    dropped_ = true;
   }
+  newest_ = id_of(event);
   events_.push_back(event);
 }
 
-EventRing::Since EventRing::since(EventId id) const {
-  Since found;
-  found.gap = dropped_ && !events_.empty() && id < id_of(events_.front());
-  for (const core::Event& event : events_) {
-    if (id_of(event) > id) found.events.push_back(event);
+EventRing::Batch EventRing::after(EventId id, std::size_t events_max) const {
+  Batch batch;
+  if (id != kEverything && !events_.empty()) {
+    // What came before the first event that this process saw is unknown, so it counts as a gap.
+    const bool before_first = id.index > 0 && id < id_of(events_.front());
+    batch.gap = dropped_ ? id < *dropped_ : before_first;
   }
-  return found;
+  auto at = std::ranges::upper_bound(events_, id, {}, id_of);
+  for (; at != events_.end() && batch.events.size() < events_max; ++at) batch.events.push_back(&*at);
+  return batch;
 }
+
+std::string event_line(const core::Event& event) { return dump(event_view(event)) + "\n"; }
 
 std::string sse_text(const core::Event& event) {
-  const auto view = event_view(event);
-  return "id: " + view["id"].get<std::string>() + "\nevent: " + event.kind + "\ndata: " + dump(view) + "\n\n";
+  const EventId id = id_of(event);
+  return "id: " + std::to_string(id.index) + "." + std::to_string(id.n) + "\nevent: " + event.kind +
+         "\ndata: " + event_line(event) + "\n";
 }
 
-std::string sse_gap() {
-  return "event: gap\ndata: {\"kind\":\"gap\",\"reason\":\"older events are no longer kept\"}\n\n";
+std::string gap_line() {
+  return dump({{"kind", "gap"}, {"reason", "events before this are no longer kept"}}) + "\n";
 }
+
+std::string sse_gap() { return "event: gap\ndata: " + gap_line() + "\n"; }
 
 }  // namespace fettle::api
