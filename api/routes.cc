@@ -1,7 +1,14 @@
+// Happy path of a write: body → command → the backend commits it → its answer. Of a new spec: files →
+// parsed off the loop → compared with the applied one → committed, or only the difference answered.
+// Failures: what is wrong in the request is 400 and changes nothing; a rule of the engine forbids it
+// (409); no leader (503); an outcome that can't be known (504 with the key to ask again).
 #include "api/routes.h"
 
+#include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "api/spec_diff.h"
 #include "api/views.h"
@@ -14,24 +21,54 @@ using nlohmann::ordered_json;
 namespace {
 
 using Done = std::function<void(Response)>;
+using Answered = std::function<Response(const core::ClientAnswer&)>;
+
+constexpr std::size_t kReasonBytesMax = 1024;
+constexpr std::size_t kFilesMax = 1024;
+constexpr core::Duration kFreezeDefault = std::chrono::hours(1);
+constexpr core::Duration kFreezeMax = std::chrono::hours(24 * 30);
 
 Response ok(const ordered_json& body) { return {200, "application/json", dump(body) + "\n"}; }
 
 Response error(const Error& error, const std::string& path) {
-  return {http_status(error.code), "application/json", dump(error_view(error.code, error.what, path)) + "\n"};
+  return error_response(http_status(error.code), std::string(to_string(error.code)), error.what, path);
 }
 
-Response plain_error(int status, const std::string& code, const std::string& message,
-                     const std::string& path) {
-  const ordered_json body{{"error", {{"code", code}, {"message", message}, {"path", path}}}};
-  return {status, "application/json", dump(body) + "\n"};
+/// As error(), with the key to ask again if nobody knows whether it happened.
+Response write_error(Error failed, const Request& request) {
+  if (failed.code == Code::Timeout) failed.code = Code::InDoubt;
+  if (failed.code != Code::InDoubt) return error(failed, request.path);
+  ordered_json body = error_view(to_string(failed.code), failed.what, request.path);
+  body["error"]["key"] = request.idempotency_key;
+  return {http_status(failed.code), "application/json", dump(body) + "\n"};
 }
 
-std::optional<std::uint64_t> to_number(const std::string& text) {
+std::optional<std::uint64_t> to_number(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+/// `250ms`, `1s`, `5m`, `2h`, `30d`.
+std::optional<core::Duration> to_duration(std::string_view text) {
+  const auto unit = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = to_number(text.substr(0, unit));
+  constexpr std::uint64_t kCountMax = 10'000'000;
+  if (!count || *count > kCountMax) return std::nullopt;
+  const auto n = static_cast<std::int64_t>(*count);
+  const std::string_view name = text.substr(unit);
+  if (name == "ms") return std::chrono::milliseconds(n);
+  if (name == "s") return std::chrono::seconds(n);
+  if (name == "m") return std::chrono::minutes(n);
+  if (name == "h" && n <= 10'000) return std::chrono::hours(n);
+  if (name == "d" && n <= 1'000) return std::chrono::hours(24 * n);
+  return std::nullopt;
+}
+
+bool query_flag(const Request& request, const char* name) {
+  const auto found = request.query.find(name);
+  return found != request.query.end() && (found->second == "true" || found->second.empty());
 }
 
 /// A read: the view of a fresh (or, if asked for, stale) snapshot.
@@ -40,34 +77,37 @@ void read(const Request& request, Backend& backend, Done done,
   const auto consistency = request.query.find("consistency");
   const bool stale = consistency != request.query.end() && consistency->second == "stale";
   if (consistency != request.query.end() && !stale && consistency->second != "linearizable") {
-    return done(error({Code::Invalid, "consistency is stale or linearizable"}, request.path));
+    return done(error({Code::Invalid, "consistency is linearizable or stale"}, request.path));
   }
   backend.read(!stale, [path = request.path, stale, done = std::move(done),
                         view = std::move(view)](Result<Snapshot> snapshot) {
     if (!snapshot) return done(error(snapshot.error(), path));
     auto body = view(*snapshot);
     if (!body) return done(error(body.error(), path));
-    if (stale && body->is_object()) (*body)["stale_ms"] = snapshot->stale_ms;
+    if (stale) (*body)["stale_ms"] = snapshot->stale_ms;
     done(ok(*body));
   });
 }
 
-Result<ordered_json> one_thing(const Snapshot& snapshot, const std::string& kind, const std::string& id) {
+Result<ordered_json> one_thing(const Snapshot& snapshot, const std::string& kind,
+                               const std::string& id) {
   const core::State& state = *snapshot.state;
   if (kind == "nodes") {
     if (!state.nodes.contains(id)) return fail(Code::NotFound, "no node named " + id);
     return node_view(state, id);
   }
+  if (kind != "incidents" && kind != "runs") return fail(Code::NotFound, "no such path");
+  const std::string one = kind.substr(0, kind.size() - 1);
   const auto number = to_number(id);
-  if (kind == "incidents" && number) {
+  if (!number) return fail(Code::Invalid, id + " is no " + one + "'s number");
+  if (kind == "incidents") {
     const auto found = state.incidents.find(IncidentId{*number});
     if (found != state.incidents.end()) return incident_view(found->second);
-  }
-  if (kind == "runs" && number) {
+  } else {
     const auto found = state.runs.find(RunId{*number});
-    if (found != state.runs.end()) return run_view(state, found->second);
+    if (found != state.runs.end()) return run_view(found->second);
   }
-  return fail(Code::NotFound, "no such " + kind.substr(0, kind.size() - 1) + ": " + id);
+  return fail(Code::NotFound, "no " + one + " " + id);
 }
 
 Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kind) {
@@ -82,124 +122,160 @@ Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kin
   return fail(Code::NotFound, "no such path");
 }
 
-void write(const Request& request, Backend& backend, core::Command command, Done done) {
+void write(const Request& request, Backend& backend, core::Command command, Done done,
+           Answered view) {
   backend.write(std::move(command), request.idempotency_key,
-                [path = request.path, done = std::move(done)](Result<core::ClientAnswer> answer) {
-                  if (!answer) return done(error(answer.error(), path));
-                  if (!answer->ok) return done(error({answer->code, answer->text}, path));
-                  done(ok({{"ok", true}, {"message", answer->text}, {"number", answer->number}}));
+                [request, done = std::move(done),
+                 view = std::move(view)](Result<core::ClientAnswer> answer) {
+                  if (!answer) return done(write_error(answer.error(), request));
+                  if (!answer->ok) return done(write_error({answer->code, answer->text}, request));
+                  done(view(*answer));
                 });
 }
 
-Result<json> body_of(const Request& request) {
+Response message_view(const core::ClientAnswer& answer) { return ok({{"message", answer.text}}); }
+
+Response run_answer(const core::ClientAnswer& answer) {
+  ordered_json body{{"message", answer.text}};
+  if (answer.number != 0) body["run"] = answer.number;
+  return ok(body);
+}
+
+/// The body as an object that has no other keys than `known`: a misspelt key must not be ignored.
+Result<json> body_of(const Request& request, std::initializer_list<std::string_view> known) {
   if (request.body.empty()) return json::object();
   json body = json::parse(request.body, nullptr, false);
-  if (body.is_discarded() || !body.is_object()) return fail(Code::Invalid, "the body is no JSON object");
+  if (body.is_discarded() || !body.is_object()) {
+    return fail(Code::Invalid, "the body is no JSON object");
+  }
+  for (const auto& [key, value] : body.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    std::string list;
+    for (const std::string_view name : known) list.append(list.empty() ? "" : ", ").append(name);
+    return fail(Code::Invalid, "unknown key \"" + key + "\" (expected one of " + list + ")");
+  }
   return body;
 }
 
-std::string text_in(const json& body, const char* key) {
+Result<std::string> text_in(const json& body, const char* key) {
   const auto found = body.find(key);
-  return found != body.end() && found->is_string() ? found->get<std::string>() : "";
+  if (found == body.end()) return "";
+  if (!found->is_string()) return fail(Code::Invalid, std::string(key) + " is a text");
+  const auto& text = found->get_ref<const std::string&>();
+  if (text.size() > kReasonBytesMax) {
+    return fail(Code::Invalid, std::string(key) + " is longer than " +
+                                   std::to_string(kReasonBytesMax) + " bytes");
+  }
+  return text;
 }
 
-bool flag_in(const json& body, const char* key) {
+Result<bool> flag_in(const json& body, const char* key) {
   const auto found = body.find(key);
-  return found != body.end() && found->is_boolean() && found->get<bool>();
+  if (found == body.end()) return false;
+  if (!found->is_boolean()) return fail(Code::Invalid, std::string(key) + " is true or false");
+  return found->get<bool>();
 }
 
-void node_verb(const Request& request, Backend& backend, const std::string& node,
-               const std::string& verb, Done done) {
-  const auto body = body_of(request);
-  if (!body) return done(error(body.error(), request.path));
-  const std::string reason = text_in(*body, "reason");
+Result<core::Command> node_command(const Request& request, const std::string& node,
+                                   const std::string& verb) {
   if (verb == "isolate") {
-    return write(request, backend,
-                 core::command::Isolate{node, request.who, reason, flag_in(*body, "force")},
-                 std::move(done));
+    FETTLE_TRY(const json body, body_of(request, {"reason", "force"}));
+    FETTLE_TRY(std::string reason, text_in(body, "reason"));
+    FETTLE_TRY(const bool force, flag_in(body, "force"));
+    return core::command::Isolate{node, request.who, std::move(reason), force};
   }
   if (verb == "restore") {
-    return write(request, backend, core::command::Restore{node, request.who, reason}, std::move(done));
+    FETTLE_TRY(const json body, body_of(request, {"reason"}));
+    FETTLE_TRY(std::string reason, text_in(body, "reason"));
+    return core::command::Restore{node, request.who, std::move(reason)};
   }
-  done(error({Code::NotFound, "no such verb: " + verb}, request.path));
+  return fail(Code::NotFound, "no such path");
 }
 
-void freeze(const Request& request, Backend& backend, bool begin, Done done) {
-  const auto body = body_of(request);
-  if (!body) return done(error(body.error(), request.path));
-  const std::string service = text_in(*body, "service");
-  if (!begin) {
-    return write(request, backend, core::command::Unfreeze{service, request.who}, std::move(done));
+Result<core::Command> freeze_command(const Request& request) {
+  FETTLE_TRY(const json body, body_of(request, {"for", "reason", "service"}));
+  FETTLE_TRY(const std::string length_text, text_in(body, "for"));
+  FETTLE_TRY(std::string reason, text_in(body, "reason"));
+  FETTLE_TRY(std::string service, text_in(body, "service"));
+  const auto length = length_text.empty() ? kFreezeDefault : to_duration(length_text);
+  if (!length || *length <= core::Duration{0} || *length > kFreezeMax) {
+    return fail(Code::Invalid, "for is a duration up to " + core::to_string(kFreezeMax) + ", such as 1h");
   }
-  const auto seconds = body->find("for_s");
-  const bool given = seconds != body->end() && seconds->is_number_unsigned();
-  constexpr std::uint64_t kFreezeMaxS = 30ULL * 24 * 3600;
-  const std::uint64_t length_s = given ? seconds->get<std::uint64_t>() : 3600;
-  if (length_s == 0 || length_s > kFreezeMaxS) {
-    return done(error({Code::Invalid, "for_s is from 1 to 2592000 (30 days)"}, request.path));
-  }
-  write(request, backend,
-        core::command::Freeze{service, std::chrono::seconds(length_s), request.who,
-                              text_in(*body, "reason")},
-        std::move(done));
+  return core::command::Freeze{std::move(service), *length, request.who, std::move(reason)};
+}
+
+Result<core::Command> unfreeze_command(const Request& request) {
+  FETTLE_TRY(const json body, body_of(request, {"service"}));
+  FETTLE_TRY(std::string service, text_in(body, "service"));
+  return core::command::Unfreeze{std::move(service), request.who};
+}
+
+void write_or_refuse(const Request& request, Backend& backend, Result<core::Command> command,
+                     Done done, Answered view) {
+  if (!command) return done(error(command.error(), request.path));
+  write(request, backend, std::move(*command), std::move(done), std::move(view));
 }
 
 Result<std::vector<core::SourceFile>> files_of(const Request& request) {
   if (!request.content_type.starts_with("application/json")) {
     return std::vector<core::SourceFile>{{"spec.yaml", request.body}};
   }
-  const auto body = body_of(request);
-  if (!body) return std::unexpected(body.error());
+  FETTLE_TRY(const json body, body_of(request, {"files"}));
+  const auto list = body.find("files");
+  if (list == body.end() || !list->is_array() || list->size() > kFilesMax) {
+    return fail(Code::Invalid, "files is a list of {name, text}, at most " + std::to_string(kFilesMax));
+  }
   std::vector<core::SourceFile> files;
-  const auto list = body->find("files");
-  if (list == body->end() || !list->is_array()) return fail(Code::Invalid, "'files' is missing");
   for (const json& file : *list) {
-    if (!file.is_object()) return fail(Code::Invalid, "a file is {name, text}");
-    files.push_back({text_in(file, "name"), text_in(file, "text")});
+    const bool whole = file.is_object() && file.size() == 2 && file.contains("name") &&
+                       file.contains("text") && file["name"].is_string() && file["text"].is_string();
+    if (!whole) return fail(Code::Invalid, "a file is {\"name\": text, \"text\": text}");
+    files.push_back({file["name"].get<std::string>(), file["text"].get<std::string>()});
   }
   return files;
 }
 
-void commit_spec(const Request& request, Backend& backend, core::Spec spec, const Snapshot& now, Done done) {
-  const auto lines = spec_diff(now.state->spec, spec);
-  const auto flag = [&](const char* name) {
-    const auto found = request.query.find(name);
-    return found != request.query.end() && found->second == "true";
-  };
-  if (flag("dry_run")) {
-    return done(ok({{"ok", true}, {"revision", now.state->revision}, {"changes", lines}}));
+/// `base` of the query, if it was given.
+Result<std::optional<std::uint64_t>> base_of(const Request& request) {
+  const auto found = request.query.find("base");
+  if (found == request.query.end()) return std::optional<std::uint64_t>();
+  const auto number = to_number(found->second);
+  if (!number) return fail(Code::Invalid, "base is a revision");
+  return number;
+}
+
+void commit_spec(const Request& request, Backend& backend, core::Spec spec, const Snapshot& now,
+                 Done done) {
+  const auto base = base_of(request);
+  if (!base) return done(error(base.error(), request.path));
+  const auto changes = spec_diff(now.state->spec, spec);
+  if (query_flag(request, "dry_run")) {
+    return done(ok({{"revision", now.state->revision}, {"changes", changes}}));
   }
-  core::command::ApplySpec command{.spec = std::move(spec), .prune = flag("prune"), .by = request.who};
-  if (const auto base = request.query.find("base"); base != request.query.end()) {
-    const auto number = to_number(base->second);
-    if (!number) return done(error({Code::Invalid, "base is a revision"}, request.path));
-    command.base = *number;
-    command.any_base = false;
-  }
-  backend.write(std::move(command), request.idempotency_key,
-                [path = request.path, lines, done = std::move(done)](Result<core::ClientAnswer> answer) {
-                  if (!answer) return done(error(answer.error(), path));
-                  if (!answer->ok) return done(error({answer->code, answer->text}, path));
-                  done(ok({{"ok", true},
-                           {"message", answer->text},
-                           {"revision", answer->number},
-                           {"changes", lines}}));
-                });
+  core::command::ApplySpec command{.spec = std::move(spec),
+                                   .base = base->value_or(0),
+                                   .any_base = !base->has_value(),
+                                   .prune = query_flag(request, "prune"),
+                                   .by = request.who};
+  write(request, backend, std::move(command), std::move(done),
+        [changes](const core::ClientAnswer& answer) {
+          return ok({{"message", answer.text}, {"revision", answer.number}, {"changes", changes}});
+        });
 }
 
 void apply_spec(const Request& request, Backend& backend, Done done) {
   auto files = files_of(request);
   if (!files) return done(error(files.error(), request.path));
-  backend.parse(std::move(*files), [request, &backend, done = std::move(done)](ParseOutcome parsed) mutable {
+  backend.parse(std::move(*files), [request, &backend, done = std::move(done)](ParseOutcome parsed) {
     if (!parsed.spec) {
       std::string text;
       for (const std::string& line : parsed.errors) text += (text.empty() ? "" : "\n") + line;
       return done(error({Code::Invalid, text}, request.path));
     }
-    auto spec = std::make_shared<core::Spec>(std::move(*parsed.spec));
-    backend.read(true, [request, &backend, spec, done = std::move(done)](Result<Snapshot> now) {
+    backend.read(true, [request, &backend, spec = std::move(*parsed.spec),
+                        done](Result<Snapshot> now) mutable {
       if (!now) return done(error(now.error(), request.path));
-      commit_spec(request, backend, std::move(*spec), *now, done);
+      commit_spec(request, backend, std::move(spec), *now, done);
     });
   });
 }
@@ -207,12 +283,11 @@ void apply_spec(const Request& request, Backend& backend, Done done) {
 std::vector<std::string> parts_of(const std::string& path) {
   std::vector<std::string> parts;
   std::size_t at = 1;
-  while (at <= path.size()) {
+  while (at < path.size()) {
     const std::size_t slash = std::min(path.find('/', at), path.size());
     parts.push_back(path.substr(at, slash - at));
     at = slash + 1;
   }
-  if (!parts.empty() && parts.back().empty()) parts.pop_back();
   return parts;
 }
 
@@ -223,7 +298,7 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
                                 : Response{503, "text/plain", "no leader is known yet\n"});
   }
   if (request.path == "/") {
-    return done({200, "text/plain", "fettled: see /v1/status, or the fettle command\n"});
+    return done({200, "text/plain", "fettled: ask /v1/status, or the fettle command\n"});
   }
   if (parts.size() == 2 && parts[0] == "v1") {
     return read(request, backend, std::move(done),
@@ -238,6 +313,27 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
   done(error({Code::NotFound, "no such path"}, request.path));
 }
 
+void post(const Request& request, Backend& backend, const std::vector<std::string>& parts,
+          Done done) {
+  if (request.path == "/v1/spec") return apply_spec(request, backend, std::move(done));
+  if (request.path == "/v1/freeze") {
+    return write_or_refuse(request, backend, freeze_command(request), std::move(done), message_view);
+  }
+  if (request.path == "/v1/unfreeze") {
+    return write_or_refuse(request, backend, unfreeze_command(request), std::move(done), message_view);
+  }
+  if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes") {
+    return write_or_refuse(request, backend, node_command(request, parts[2], parts[3]),
+                           std::move(done), run_answer);
+  }
+  done(error({Code::NotFound, "no such path"}, request.path));
+}
+
+bool good_key(const std::string& key) {
+  return !key.empty() && key.size() <= kIdempotencyKeyBytesMax &&
+         std::ranges::all_of(key, [](char c) { return c > ' ' && c <= '~'; });
+}
+
 }  // namespace
 
 int http_status(Code code) {
@@ -246,8 +342,8 @@ int http_status(Code code) {
     case Code::NotFound: return 404;
     case Code::Conflict:
     case Code::Refused: return 409;
-    case Code::Timeout:
     case Code::InDoubt: return 504;
+    case Code::Timeout:
     case Code::NotLeader:
     case Code::Unreachable:
     case Code::Busy:
@@ -258,25 +354,29 @@ int http_status(Code code) {
   return 500;
 }
 
+Response error_response(int status, const std::string& code, const std::string& message,
+                        const std::string& path) {
+  return {status, "application/json", dump(error_view(code, message, path)) + "\n"};
+}
+
 void route(const Request& request, Backend& backend, std::function<void(Response)> done) {
   const auto parts = parts_of(request.path);
   if (request.method == "GET" || request.method == "HEAD") {
     return get(request, backend, parts, std::move(done));
   }
   if (request.method != "POST") {
-    return done(plain_error(405, "method", "GET or POST", request.path));
+    return done(error_response(405, "method_not_allowed", "GET or POST", request.path));
   }
   if (!request.may_write) {
-    return done(plain_error(403, "read_only", "this listener is read-only: write over the local socket",
-                            request.path));
+    return done(error_response(403, "read_only",
+                               "this listener only reads: write over the local socket",
+                               request.path));
   }
-  if (request.path == "/v1/spec") return apply_spec(request, backend, std::move(done));
-  if (request.path == "/v1/freeze") return freeze(request, backend, true, std::move(done));
-  if (request.path == "/v1/unfreeze") return freeze(request, backend, false, std::move(done));
-  if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes") {
-    return node_verb(request, backend, parts[2], parts[3], std::move(done));
+  if (!good_key(request.idempotency_key)) {
+    return done(error({Code::Invalid, "Idempotency-Key is 1 to 128 printable ASCII characters"},
+                      request.path));
   }
-  done(error({Code::NotFound, "no such path"}, request.path));
+  post(request, backend, parts, std::move(done));
 }
 
 }  // namespace fettle::api

@@ -173,7 +173,7 @@ ordered_json incidents_view(const core::State& state) {
   return list;
 }
 
-ordered_json run_view(const core::State&, const core::Run& run) {
+ordered_json run_view(const core::Run& run) {
   ordered_json steps = ordered_json::array();
   for (const core::StepProgress& step : run.steps) {
     ordered_json tasks = ordered_json::array();
@@ -194,8 +194,6 @@ ordered_json run_view(const core::State&, const core::Run& run) {
   const bool at_step = run.step < run.steps.size();
   return {{"id", run.id.value},
           {"playbook", run.playbook.name},
-          {"service", run.service},
-          {"node", run.node},
           {"incident", run.incident ? ordered_json(run.incident->value) : ordered_json(nullptr)},
           {"mode", to_string(run.mode)},
           {"state", to_string(run.state)},
@@ -205,6 +203,8 @@ ordered_json run_view(const core::State&, const core::Run& run) {
             {"term", run.fence.term.value},
             {"index", run.fence.index.value}}},
           {"steps", std::move(steps)},
+          {"service", run.service},
+          {"node", run.node},
           {"reason", run.reason},
           {"started_at", to_string(run.started_at)},
           {"finished_at", time_or_null(run.finished_at)}};
@@ -213,7 +213,7 @@ ordered_json run_view(const core::State&, const core::Run& run) {
 ordered_json runs_view(const core::State& state) {
   ordered_json list = ordered_json::array();
   for (auto at = state.runs.rbegin(); at != state.runs.rend(); ++at) {
-    list.push_back(run_view(state, at->second));
+    list.push_back(run_view(at->second));
   }
   return list;
 }
@@ -243,8 +243,9 @@ ordered_json event_view(const core::Event& event) {
   return view;
 }
 
-ordered_json error_view(Code code, const std::string& message, const std::string& path) {
-  return {{"error", {{"code", to_string(code)}, {"message", message}, {"path", path}}}};
+ordered_json error_view(std::string_view code, const std::string& message,
+                        const std::string& path) {
+  return {{"error", {{"code", code}, {"message", message}, {"path", path}}}};
 }
 
 std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at) {
@@ -254,7 +255,7 @@ std::string webhook_body(const core::State& state, const core::Alert& alert, cor
   ordered_json runs = ordered_json::array();
   for (const RunId id : alert.runs) {
     const auto run = state.runs.find(id);
-    if (run != state.runs.end()) runs.push_back(run_view(state, run->second));
+    if (run != state.runs.end()) runs.push_back(run_view(run->second));
   }
   return dump({{"version", 1},
                {"key", alert.key},

@@ -1,9 +1,11 @@
-// Views: state → JSON, as docs/api.md shows it. Nothing else formats JSON for the outside.
+// Views: state → JSON for the API, the event stream and the webhook; keys in their documented order.
+// Nothing else formats JSON for the outside. Pure; the sentences in it are the state's own.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
+#include <string_view>
 
 #include "api/backend.h"
 #include "core/state.h"
@@ -17,11 +19,12 @@ nlohmann::ordered_json node_view(const core::State& state, const std::string& na
 nlohmann::ordered_json nodes_view(const core::State& state);
 nlohmann::ordered_json incident_view(const core::Incident& incident);
 nlohmann::ordered_json incidents_view(const core::State& state);
-nlohmann::ordered_json run_view(const core::State& state, const core::Run& run);
+nlohmann::ordered_json run_view(const core::Run& run);
 nlohmann::ordered_json runs_view(const core::State& state);
 nlohmann::ordered_json spec_view(const core::State& state);
 nlohmann::ordered_json event_view(const core::Event& event);
-nlohmann::ordered_json error_view(Code code, const std::string& message, const std::string& path);
+nlohmann::ordered_json error_view(std::string_view code, const std::string& message,
+                                  const std::string& path);
 
 /// The body that a receiver gets for an alert.
 std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at);

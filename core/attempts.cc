@@ -46,19 +46,20 @@ void isolated(Applying& ap, const Run& run) {
                      ap.state.now - node.isolated_time < kRelapseWindow;
   node.relapses = again ? node.relapses + 1 : 0;
   node.isolated_time = ap.state.now;
-  node.isolation_in_doubt = false;
+  node.isolation_in_doubt = node.restoration_in_doubt = false;
   if (node.incident) {
     Incident& incident = ap.state.incidents.at(*node.incident);
     if (!incident.isolated_at) incident.isolated_at = ap.state.wall;
     incident.blocked_by.clear();
   }
-  set_admin(ap, run.node, Admin::Isolated, run.by_person ? Owner::Person : Owner::Fettle,
-            run.steps[run.step].reason);
+  const bool kept = node.owner == Owner::Person;  // re-asserted, not taken over
+  set_admin(ap, run.node, Admin::Isolated,
+            run.by_person || kept ? Owner::Person : Owner::Fettle, run.steps[run.step].reason);
 }
 
 void restored(Applying& ap, const Run& run) {
   NodeState& node = ap.state.nodes.at(run.node);
-  node.isolation_in_doubt = false;
+  node.isolation_in_doubt = node.restoration_in_doubt = false;
   node.isolated_by_host.clear();
   set_admin(ap, run.node, Admin::InService, Owner::Nobody, run.steps[run.step].reason);
 }
@@ -165,7 +166,10 @@ void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
     if (end.ok) return isolated(ap, run);
     if (end.in_doubt) ap.state.nodes.at(run.node).isolation_in_doubt = true;
   }
-  if (action == "traffic.restore" && end.ok) restored(ap, run);
+  if (action == "traffic.restore") {
+    if (end.ok) return restored(ap, run);
+    if (end.in_doubt) ap.state.nodes.at(run.node).restoration_in_doubt = true;
+  }
 }
 
 void bind_fields(const State& state, Run& run) {

@@ -22,7 +22,8 @@ template <typename Archive>
 void fields(Archive& ar, NodeState& v) {
   ar(v.service, v.watch_revision, v.observers, v.opinions, v.classes, v.verdict, v.cause,
      v.cause_class, v.reason, v.since, v.verdict_at, v.verdict_index, v.start_until, v.admin,
-     v.owner, v.admin_since, v.isolated_by_host, v.incident, v.isolation_in_doubt, v.relapses,
+     v.owner, v.admin_since, v.isolated_by_host, v.incident, v.isolation_in_doubt,
+     v.restoration_in_doubt, v.relapses,
      v.isolated_time);
 }
 template <typename Archive>

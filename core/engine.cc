@@ -74,8 +74,20 @@ std::string said_by(const std::string& by, const std::string& reason) {
   return "by " + (by.empty() ? "an operator" : by) + (reason.empty() ? "" : ": " + reason);
 }
 
+/// The person's run that is already at it, so that asking twice neither cancels nor repeats it.
+const Run* already_at_it(const State& state, const std::string& node, const std::string& action) {
+  for (const auto& [id, run] : state.runs) {
+    const bool same = run.node == node && run.by_person && !is_over(run.state) && !run.cancelling;
+    if (same && run.playbook.steps.front().action == action) return &run;
+  }
+  return nullptr;
+}
+
 ClientAnswer person_acts(Applying& ap, const std::string& name, const std::string& action,
                          const std::string& why, bool force) {
+  if (const Run* run = already_at_it(ap.state, name, action); run != nullptr) {
+    return {.text = "run " + std::to_string(run->id.value) + " is already at it", .number = run->id.value};
+  }
   cancel_open_runs(ap, name, why);
   const RunId run = start_run(ap, {.playbook = person_playbook(action),
                                    .node = name,

@@ -131,7 +131,7 @@ void resolve_if_over(Applying& ap, const std::string& name) {
   NodeState& node = ap.state.nodes.at(name);
   if (!node.incident || node.verdict != Verdict::Healthy) return;
   const bool kept_out = node.admin != Admin::InService && node.owner == Owner::Fettle;
-  if (kept_out) return;
+  if (kept_out || node.isolation_in_doubt) return;
   for (const auto& [id, run] : ap.state.runs) {
     if (run.node == name && !is_over(run.state)) return;
   }

@@ -7,13 +7,14 @@
 namespace fettle::core {
 namespace {
 
-/// True while a run has begun to isolate the node and its end is not known.
+/// True while a run has begun to isolate the node, or a person has been promised it, and its end is
+/// not known.
 bool isolating(const State& state, const std::string& node) {
   return std::ranges::any_of(state.runs, [&](const auto& entry) {
     const Run& run = entry.second;
     if (run.node != node || is_over(run.state) || run.step >= run.steps.size()) return false;
     const StepProgress& step = run.steps[run.step];
-    return step.action == "traffic.isolate" && step.attempt > 0;
+    return step.action == "traffic.isolate" && (step.attempt > 0 || run.by_person);
   });
 }
 

@@ -75,6 +75,7 @@ struct NodeState {
   std::map<std::string, Options> isolated_by_host;
   std::optional<IncidentId> incident;
   bool isolation_in_doubt = false;                    // an isolate may have been done: limits count it
+  bool restoration_in_doubt = false;                  // a restore may have been done: re-assert
   std::uint32_t relapses = 0;                         // within kRelapseWindow of the last isolation
   Time isolated_time;
 };

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kBuiltinIsolate = "builtin-isolate";
 constexpr std::string_view kBuiltinRestore = "builtin-restore";
+constexpr std::string_view kReassert = "builtin-reassert";
 
 bool isolates(const PlaybookSpec& playbook) {
   return std::ranges::any_of(playbook.steps,
@@ -73,7 +74,7 @@ bool left_out_by_failure(const State& state, const NodeState& node) {
   const auto& runs = state.incidents.at(*node.incident).runs;
   for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
     const auto run = state.runs.find(*id);
-    if (run == state.runs.end() || run->second.mode == Mode::Observe) continue;
+    if (run == state.runs.end() || run->second.mode == Mode::Observe || run->second.by_person) continue;
     return run->second.state == RunState::Failed &&
            run->second.playbook.name != kBuiltinRestore;
   }
@@ -103,6 +104,20 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
     return Choice{builtin_playbook(Verdict::Healthy), name + " is healthy again"};
   }
   return std::nullopt;
+}
+
+/// An act that may or may not have been done leaves the director unlike the log: the side that the
+/// log and the verdict call for is asserted again.
+std::optional<Choice> reassertion(const std::string& name, const NodeState& node) {
+  const bool out = node.restoration_in_doubt && node.admin == Admin::Isolated;
+  const bool in = node.isolation_in_doubt && node.admin == Admin::InService &&
+                  node.verdict == Verdict::Healthy;
+  if (!out && !in) return std::nullopt;
+  Choice choice{builtin_playbook(out ? Verdict::Down : Verdict::Healthy),
+                out ? "a restore of " + name + " is in doubt: it is kept out"
+                    : "an isolation of " + name + " is in doubt: it is kept in"};
+  choice.playbook.name = kReassert;
+  return choice;
 }
 
 void run_observers(Applying& ap, const std::string& name, const NodeState& node) {
@@ -170,11 +185,15 @@ void weigh(Applying& ap, const std::string& name) {
   if (node.incident && (node.verdict == Verdict::Down || node.verdict == Verdict::Degraded)) {
     run_observers(ap, name, node);
   }
-  if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return;
-  if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return;
-  const auto choice = choose(ap.state, name, node, *service);
+  auto choice = reassertion(name, node);
+  if (!choice) {
+    if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return;
+    if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return;
+    choice = choose(ap.state, name, node, *service);
+  }
   if (!choice) return;
-  if (node.verdict == Verdict::Healthy && hold_down_until(node) > ap.state.now) {
+  const bool restores = choice->playbook.name == kBuiltinRestore;
+  if (restores && hold_down_until(node) > ap.state.now) {
     return record_blocks(ap, node, {"hold-down after a relapse"});
   }
   auto reasons = blocks(ap.state, name, node, choice->playbook);
@@ -191,7 +210,7 @@ Time weigh_due(const State& state, const std::string& name) {
       hold_down_until(node) > state.now) {
     due = hold_down_until(node);
   }
-  if (node.incident) {
+  if (node.incident || node.isolation_in_doubt || node.restoration_in_doubt) {
     for (const auto& [playbook, failures] : state.failures) {
       if (const auto hold = failure_hold(state, playbook, name)) due = std::min(due, hold->until);
     }
