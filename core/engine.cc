@@ -250,6 +250,7 @@ ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
 
 Applied Engine::apply(Index index, const LogEntry& entry) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
+  const Time due = next_wake();  // by the clock as it was: no entry may step over what it reaches
   state_.applied = index;
   state_.now = std::max(state_.now, entry.stamp);
   state_.wall = std::max(state_.wall, entry.wall);
@@ -261,6 +262,7 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   }
   Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
   pass_time(ap);
+  if (due <= state_.now) touch_all(ap);
   applied.answer = carry_out(ap, entry.command);
   settle(ap);
   keep_answer(state_, entry.client, applied.answer);

@@ -155,6 +155,55 @@ TEST(Engine, ARelapseWhileRestoringIsolatesAgainOnceTheRestoreIsClosed) {
   EXPECT_EQ(story.performed.back().action, "traffic.restore");
 }
 
+TEST(Engine, AnyEntryThatPassesADueTimeLetsItHappen) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.tell(command::Freeze{.length = minutes(1), .by = "ann"});
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.now = story.now + minutes(2);
+  story.tell(command::AlertFinished{"test/1/firing/1", true, ""});
+  EXPECT_EQ(story.performed.size(), 1U);
+}
+
+TEST(Engine, ARestoreInDoubtIsTakenBackWhenTheNodeIsNotHealthyAnyMore) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::Done);
+  story.all_say("a", Verdict::Healthy);
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::InDoubt, "restarted in between");
+  ASSERT_EQ(story.performed.back().action, "traffic.isolate");
+  EXPECT_EQ(story.last_run().playbook.name, "builtin-reassert");
+  story.answers(TaskState::Done);
+  EXPECT_FALSE(story.node("a").restoration_in_doubt);
+}
+
+TEST(Engine, AnIsolationInDoubtOfANodeThatIsHealthyAgainIsTakenBack) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    story.answers(TaskState::InDoubt, "no telling");
+    story.pass(seconds(1));
+  }
+  EXPECT_TRUE(story.node("a").isolation_in_doubt);
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.back().action, "traffic.restore");
+  EXPECT_FALSE(story.last_incident().resolved_at.has_value());
+  story.answers(TaskState::Done);
+  EXPECT_TRUE(story.last_incident().resolved_at.has_value());
+}
+
+TEST(Engine, AskingTwiceForAnIsolationIsOneRun) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  const ClientAnswer first = story.tell(command::Isolate{"a", "ann", ""});
+  const ClientAnswer second = story.tell(command::Isolate{"a", "ann", ""});
+  EXPECT_EQ(first.number, second.number);
+  EXPECT_EQ(story.performed.size(), 1U);
+}
+
 TEST(Engine, AFailedAttemptIsRetriedAfterItsDelayUnderAnotherKey) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();

@@ -96,7 +96,7 @@ void Checks::verdict_down(Index index, const std::string& node, const core::Engi
 }
 
 void Checks::applied(const std::string& member, Index index, const core::Engine& engine,
-                     const core::Applied& applied, bool compare) {
+                     const core::Applied& applied) {
   for (const core::Effect& effect : applied.effects) {
     if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
       const core::Event& event = happened->event;
@@ -117,9 +117,9 @@ void Checks::applied(const std::string& member, Index index, const core::Engine&
       runs_[run.id] = {run.by_person, run.force};
     }
   }
-  if (!compare) return;
-  const auto [digest, first] = digests_.try_emplace(index, engine.digest(), member);
-  if (!first && digest->second.first != engine.digest()) {
+  const std::uint64_t mine = engine.digest();
+  const auto [digest, first] = digests_.try_emplace(index, mine, member);
+  if (!first && digest->second.first != mine) {
     broken("at index " + std::to_string(index.value) + " the states of " + digest->second.second +
            " and " + member + " differ");
   }

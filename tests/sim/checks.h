@@ -32,7 +32,7 @@ class Checks {
 
   // Of engines and clients.
   void applied(const std::string& member, Index index, const core::Engine& engine,
-               const core::Applied& applied, bool compare);
+               const core::Applied& applied);
   void received(const std::string& key, IncidentId incident, core::AlertStatus status);
   void answered(const std::string& client, const core::ClientAnswer& answer);
   /// What must hold once all is healed and quiet.

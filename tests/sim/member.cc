@@ -191,8 +191,7 @@ void Member::apply(const raft::Entry& entry) {
     applied = engine_->apply(entry.index, *decoded);
     applied_clock_ = clock();
   }
-  const bool compare = entry.index.value % 16 == 0;
-  world_.checks().applied(name_, entry.index, *engine_, applied, compare);
+  world_.checks().applied(name_, entry.index, *engine_, applied);
   world_.note(name_, "applies", entry.index.value, entry.term.value);
   bool rewatch = false;
   for (const core::Effect& one : applied.effects) {

@@ -52,7 +52,8 @@ void RaftInvariants::leads(const Raft& server, const ServerId& name) {
   }
   if (!first) return;
   for (const Entry& entry : record_) {
-    if (entry.term < term && !server.log().matches(entry.index, entry.term)) {
+    if (committed_in_[entry.index.value - 1] < term &&
+        !server.log().matches(entry.index, entry.term)) {
       return broken("leader completeness: " + name + " leads term " + std::to_string(term.value) +
                     " without the committed entry " + text(entry));
     }
@@ -87,6 +88,7 @@ void RaftInvariants::committed(const ServerId& server, Term leader_term,
     if (entry.index.value > record_.size()) {
       first_commit(server, leader_term, entry, durable);
       record_.push_back(entry);
+      committed_in_.push_back(leader_term);
     } else if (!(record_[entry.index.value - 1] == entry)) {
       broken("a committed entry changed: " + server + " applies " + text(entry) + ", the group had " +
              text(record_[entry.index.value - 1]));

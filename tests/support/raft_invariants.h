@@ -26,7 +26,9 @@ class RaftInvariants {
   void sent(const Message& message, const HardState& durable);
   /// A server's hard state was replaced on its disk.
   void persisted(const ServerId& server, const HardState& before, const HardState& after);
-  /// After a step that changed the role: one leader a term, and it holds every committed entry.
+  /// After a step that changed the role: one leader a term, and it holds every entry that was
+  /// committed in an older term (figure 3.2). Late votes may still make a leader of a term that is
+  /// over: what newer terms committed is not its to hold.
   void leads(const Raft& server, const ServerId& name);
   /// A server handed these out as committed. `leader_term`: its term if it leads, else 0.
   void committed(const ServerId& server, Term leader_term, const std::vector<Entry>& entries,
@@ -46,6 +48,7 @@ class RaftInvariants {
 
   std::size_t voters_;
   std::vector<Entry> record_;
+  std::vector<Term> committed_in_;  // the term of the leader that committed it, by position
   std::map<ServerId, Index> applied_;
   std::map<Term, ServerId> leaders_;
   std::map<std::pair<ServerId, Term>, ServerId> votes_;
