@@ -32,8 +32,6 @@ struct GroupStatus {
   std::string leader;     // empty: none known
   std::uint64_t commit_index = 0;
   std::string self;
-  bool is_leader = false;      // this member leads
-  bool has_quorum = false;     // as far as this member knows
   std::vector<MemberStatus> members;
   std::vector<std::string> notes;  // what a person should know, as sentences
 };

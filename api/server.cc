@@ -354,6 +354,7 @@ lws_vhost* Server::Http::add_listener(const char* name, const std::string& where
   info.port = port;
   info.protocols = protocols.data();
   info.keepalive_timeout = client_timeout_s;
+  info.timeout_secs_ah_idle = static_cast<unsigned>(client_timeout_s);  // for the whole header
   info.options = unix_socket ? LWS_SERVER_OPTION_UNIX_SOCK : 0;
   return lws_create_vhost(context, &info);
 }
@@ -373,7 +374,6 @@ Status Server::Http::listen(const ServerConfig& config) {
   info.max_http_header_pool = kTcpConnectionsMax + kLocalConnectionsMax;
   info.fd_limit_per_thread = 2 * (kTcpConnectionsMax + kLocalConnectionsMax);
   info.timeout_secs = static_cast<unsigned>(client_timeout_s);
-  info.timeout_secs_ah_idle = static_cast<unsigned>(client_timeout_s);
   context = lws_create_context(&info);
   if (context == nullptr) return fail(Code::Io, "the API server does not start");
   heartbeat.start_repeating(kHeartbeat, [this] { beat(); });

@@ -42,7 +42,8 @@ struct Forwarded {
   std::string text;
   core::ClientAnswer answer;
 };
-struct Perform { core::Task task; };
+/// `finished_below`: every attempt decided below this index is closed; its journal may be pruned.
+struct Perform { core::Task task; Index finished_below; };
 struct Cancel {
   core::TaskKey key;
   core::Fence fence;
@@ -76,7 +77,7 @@ void fields(Archive& ar, Forward& v) { ar(v.id, v.client, v.command); }
 template <typename Archive>
 void fields(Archive& ar, Forwarded& v) { ar(v.id, v.ok, v.code, v.text, v.answer); }
 template <typename Archive>
-void fields(Archive& ar, Perform& v) { ar(v.task); }
+void fields(Archive& ar, Perform& v) { ar(v.task, v.finished_below); }
 template <typename Archive>
 void fields(Archive& ar, Cancel& v) { ar(v.key, v.fence, v.reason); }
 template <typename Archive>

@@ -1,0 +1,110 @@
+// What peers say, frame by frame.
+#include "daemon/group.h"
+#include "daemon/log.h"
+
+namespace fettle::daemon {
+
+Status Group::on_hello(const wire::Hello& hello) {
+  if (hello.cluster != config_.cluster) {
+    return fail(Code::Refused, "it is of cluster '" + hello.cluster + "'");
+  }
+  const core::State& state = engine_.state();
+  if (hello.generation != state.generation) {
+    return fail(Code::Refused, "it is of generation " + std::to_string(hello.generation));
+  }
+  const auto known = state.members.find(hello.facts.name);
+  const bool other = known != state.members.end() && !known->second.incarnation.empty() &&
+                     known->second.incarnation != hello.facts.incarnation;
+  if (other) {
+    return fail(Code::Refused, "it is another incarnation of " + hello.facts.name + " than the group knows");
+  }
+  return {};
+}
+
+void Group::on_up(const std::string& peer) {
+  if (leading_) {
+    propose(core::command::SetFacts{links_->hello(peer)->facts}, "", nullptr);
+    resend_to(peer);
+  }
+  if (peer == driver_->raft().leader()) {
+    to_work([this, leader = peer, generation = engine_.state().generation, term = driver_->raft().term()] {
+      events_.leader_changed(leader, generation, term);
+    });
+  }
+}
+
+void Group::on_frame(const std::string& peer, wire::Frame frame) {
+  std::visit([&](auto& held) { on(peer, held); }, frame);
+}
+
+void Group::on(const std::string& peer, wire::Raft& frame) {
+  if (frame.message.from != peer) return;
+  if (std::holds_alternative<raft::Append>(frame.message.body)) leader_heard_ = io::Loop::now();
+  driver_->step(raft::Received{std::move(frame.message)});
+}
+
+void Group::on(const std::string& peer, wire::Report& frame) {
+  if (frame.report.observer == peer) take_report(frame.report);
+}
+
+void Group::on(const std::string& peer, wire::Forward& frame) {
+  const std::uint64_t id = frame.id;
+  // The answer crosses the work loop like any other; it comes back here to leave.
+  const auto done = [this, peer, id](const Result<core::ClientAnswer>& answer) {
+    loop_.post([this, peer, id, answer] {
+      wire::Forwarded reply{.id = id, .ok = answer.has_value()};
+      if (answer) {
+        reply.answer = *answer;
+      } else {
+        reply.code = answer.error().code;
+        reply.text = answer.error().what;
+      }
+      links_->send(peer, reply);
+    });
+  };
+  if (!leading_) return done(fail(Code::NotLeader, self() + " does not lead"));
+  propose(std::move(frame.command), std::move(frame.client), done);
+}
+
+void Group::on(const std::string&, wire::Forwarded& frame) {
+  const auto found = forwards_.find(frame.id);
+  if (found == forwards_.end()) return;
+  Result<core::ClientAnswer> answer = frame.answer;
+  if (!frame.ok) answer = fail(frame.code, frame.text);
+  to_work([done = std::move(found->second.done), answer = std::move(answer)] { done(answer); });
+  forwards_.erase(found);
+}
+
+void Group::on(const std::string& peer, wire::Perform& frame) {
+  log::debug("task.received key=" + core::to_string(frame.task.key) + " from=" + peer);
+  to_work([this, task = std::move(frame.task), below = frame.finished_below] {
+    events_.perform(task, below);
+  });
+}
+
+void Group::on(const std::string&, wire::Cancel& frame) {
+  to_work([this, key = frame.key, fence = frame.fence, reason = std::move(frame.reason)] {
+    events_.cancel(key, fence, reason);
+  });
+}
+
+void Group::on(const std::string& peer, wire::Answer& frame) {
+  if (frame.key.host == peer) take_answer(frame.key, frame.result);
+}
+
+void Group::on(const std::string& peer, wire::ReadIndex& frame) {
+  if (driver_->raft().role() != raft::Role::Leader || peer_reads_.size() >= kPendingMax) {
+    links_->send(peer, wire::ReadIndexReply{.id = frame.id});
+    return;
+  }
+  const std::uint64_t token = next_token_++;
+  peer_reads_.emplace(token, std::pair(peer, frame.id));
+  driver_->step(raft::Read{token});
+}
+
+void Group::on(const std::string&, wire::ReadIndexReply& frame) {
+  read_done({frame.id, frame.ok, frame.index});
+  finish_reads();
+}
+
+}  // namespace fettle::daemon

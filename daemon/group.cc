@@ -1,0 +1,288 @@
+// The group loop: what Raft committed is applied, and what the engine decided is carried out if this
+// member leads. A new leader: once its no-op is applied it founds the group if nobody has, commits
+// members' facts and goes on with Engine::outstanding().
+#include "daemon/group.h"
+
+#include <algorithm>
+
+#include "actions/action.h"
+#include "api/views.h"
+#include "base/check.h"
+#include "daemon/log.h"
+
+namespace fettle::daemon {
+namespace {
+
+raft::Config raft_config(const GroupConfig& config) {
+  raft::Config raft;
+  raft.self = config.facts.name;
+  for (const Peer& member : config.members) raft.voters.push_back(member.name);
+  raft.election_timeout = config.election_timeout;
+  raft.heartbeat = config.heartbeat;
+  raft.seed = config.seed;
+  return raft;
+}
+
+}  // namespace
+
+Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
+             GroupConfig config, store::LoadedGroup loaded, std::shared_ptr<io::TlsContext> tls,
+             GroupEvents events)
+    : loop_(loop),
+      work_(work),
+      config_(std::move(config)),
+      events_(std::move(events)),
+      engine_(actions::kinds()),
+      wake_timer_(loop),
+      sweeper_(loop),
+      applied_clock_(io::Loop::now()) {
+  std::vector<Peer> peers;
+  for (const Peer& member : config_.members) {
+    if (member.name != self()) peers.push_back(member);
+  }
+  if (!peers.empty()) {
+    const wire::Hello hello{config_.cluster, 1, config_.facts};
+    links_ = std::make_unique<Links>(
+        loop, std::move(tls), hello, std::move(peers),
+        LinkEvents{.on_hello = [this](const wire::Hello& h) { return on_hello(h); },
+                   .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
+                   .on_up = [this](const std::string& p) { on_up(p); },
+                   .on_down = [](const std::string&) {}});
+  }
+  driver_ = std::make_unique<RaftDriver>(
+      loop, disk, store, raft_config(config_), std::move(loaded),
+      RaftEvents{.send = [this](const raft::Message& m) { send(m); },
+                 .apply = [this](const raft::Entry& e) { apply(e); },
+                 .accepted = [this](const raft::Accepted& a) { accepted(a); },
+                 .rejected = [this](const raft::Rejected& r) { rejected(r); },
+                 .read_done = [this](const raft::ReadDone& r) { read_done(r); },
+                 .stepped = [this](bool changed) { stepped(changed); }});
+}
+
+Group::~Group() = default;
+
+Status Group::start(const std::optional<io::SockAddress>& listen) {
+  if (links_ != nullptr) {
+    FETTLE_ASSERT(listen.has_value());
+    FETTLE_CHECK(links_->listen(*listen));
+    links_->connect_all();
+  }
+  driver_->start();
+  constexpr core::Duration kSweepEvery = std::chrono::milliseconds(250);
+  sweeper_.start_repeating(kSweepEvery, [this] { sweep(); });
+  return {};
+}
+
+void Group::to_work(std::function<void()> message) {
+  FETTLE_ASSERT_MSG(work_.post(std::move(message)), "the work loop's mailbox is full");
+}
+
+void Group::send(const raft::Message& message) {
+  if (links_ != nullptr) links_->send(message.to, wire::Raft{message});
+}
+
+void Group::apply(const raft::Entry& entry) {
+  if (entry.kind != raft::EntryKind::Command) return;
+  const auto decoded = core::decode_entry(entry.data);
+  FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
+  const core::Applied applied = engine_.apply(entry.index, *decoded);
+  applied_clock_ = io::Loop::now();
+  if (std::holds_alternative<core::command::Wake>(decoded->command)) wake_proposed_ = false;
+  if (const auto* done = std::get_if<core::command::TaskFinished>(&decoded->command)) {
+    answered_.erase(done->key);
+  }
+  for (const core::Effect& effect : applied.effects) carry_out(effect);
+  const auto waiting = writes_.find(entry.index.value);
+  if (waiting == writes_.end()) return;
+  PendingWrite write = std::move(waiting->second);
+  writes_.erase(waiting);
+  if (write.term == entry.term) {
+    to_work([done = std::move(write.done), answer = applied.answer] { done(answer); });
+  } else {
+    to_work([done = std::move(write.done)] { done(fail(Code::NotLeader, "another leader took over")); });
+  }
+}
+
+void Group::stepped(bool role_changed) {
+  const raft::Raft& raft = driver_->raft();
+  if (raft.role() == raft::Role::Leader) leader_heard_ = io::Loop::now();
+  const bool sure = raft.leads_surely() && driver_->applied() >= raft.commit_index();
+  if (leading_ && raft.role() != raft::Role::Leader) {
+    leading_ = false;
+    fail_waiting();
+  }
+  if (role_changed && (raft.leader() != told_leader_ || raft.term() != told_term_)) {
+    told_leader_ = raft.leader();
+    told_term_ = raft.term();
+    log::info("leader.changed term=" + std::to_string(told_term_.value) + " leader=" +
+              (told_leader_.empty() ? "none" : told_leader_));
+    to_work([this, leader = told_leader_, generation = engine_.state().generation, term = told_term_] {
+      events_.leader_changed(leader, generation, term);
+    });
+  }
+  if (!leading_ && sure) {
+    leading_ = true;
+    begin_to_lead();
+  }
+  if (!told_events_.empty()) {
+    to_work([this, events = std::exchange(told_events_, {})] { events_.happened(events); });
+  }
+  finish_reads();
+  arm_wake();
+}
+
+void Group::begin_to_lead() {
+  wake_proposed_ = false;
+  const core::State& state = engine_.state();
+  if (state.cluster.empty()) {
+    core::command::Found found{config_.cluster, {}};
+    for (const Peer& member : config_.members) {
+      core::MemberFacts facts;
+      facts.name = member.name;
+      found.voters.push_back(std::move(facts));
+    }
+    propose(std::move(found), "", nullptr);
+  }
+  propose(core::command::SetFacts{config_.facts}, "", nullptr);
+  for (const Peer& member : config_.members) {
+    const wire::Hello* hello = links_ == nullptr ? nullptr : links_->hello(member.name);
+    if (hello != nullptr) propose(core::command::SetFacts{hello->facts}, "", nullptr);
+  }
+  if (state.revision == 0 && config_.spec) {
+    propose(core::command::ApplySpec{.spec = *config_.spec, .by = self() + "'s files"}, "", nullptr);
+  }
+  for (const core::Effect& effect : engine_.outstanding()) carry_out(effect);
+}
+
+void Group::carry_out(const core::Effect& effect) {
+  if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
+    log::event(happened->event);
+    told_events_.push_back(happened->event);
+  } else if (std::holds_alternative<core::effect::WatchesChanged>(effect)) {
+    tell_watches();
+  } else if (!leading_) {
+    return;
+  } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
+    dispatch(perform->task);
+  } else if (const auto* order = std::get_if<core::effect::Cancel>(&effect)) {
+    cancel(*order);
+  } else if (const auto* due = std::get_if<core::effect::Deliver>(&effect)) {
+    deliver(due->key);
+  }
+}
+
+void Group::deliver(const std::string& key) {
+  const core::State& state = engine_.state();
+  const auto alert = state.outbox.find(key);
+  if (alert == state.outbox.end()) return;
+  const auto receiver = std::ranges::find(state.spec.receivers, alert->second.receiver,
+                                          &core::ReceiverSpec::name);
+  if (receiver == state.spec.receivers.end()) {
+    propose(core::command::AlertFinished{key, false, "no receiver named " + alert->second.receiver},
+            "", nullptr);
+    return;
+  }
+  to_work([this, spec = *receiver, key,
+           body = api::webhook_body(state, alert->second, io::Loop::wall_now())] {
+    events_.deliver(spec, key, body);
+  });
+}
+
+/// A leader dispatches only after a majority has confirmed its term after the entry committed.
+void Group::dispatch(core::Task task) {
+  const std::uint64_t token = next_token_++;
+  confirming_.emplace(token, std::move(task));
+  driver_->step(raft::Read{token});
+}
+
+void Group::dispatch_confirmed(std::uint64_t token, bool ok) {
+  const auto found = confirming_.find(token);
+  core::Task task = std::move(found->second);
+  confirming_.erase(found);
+  if (!ok || !leading_) return;
+  task.fence.term = driver_->raft().term();
+  log::info("task.dispatched key=" + core::to_string(task.key) + " action=" + task.action);
+  if (task.key.host == self()) {
+    to_work([this, task, below = finished_below()] { events_.perform(task, below); });
+  } else if (links_ != nullptr) {
+    links_->send(task.key.host, wire::Perform{task, finished_below()});  // if not up: again when it is
+  }
+}
+
+void Group::cancel(const core::effect::Cancel& order) {
+  core::Fence fence = order.fence;
+  fence.term = driver_->raft().term();
+  if (order.key.host == self()) {
+    to_work([this, key = order.key, fence, reason = order.reason] { events_.cancel(key, fence, reason); });
+  } else if (links_ != nullptr) {
+    links_->send(order.key.host, wire::Cancel{order.key, fence, order.reason});
+  }
+}
+
+void Group::resend_to(const std::string& host) {
+  for (const core::Effect& effect : engine_.outstanding()) {
+    const auto* perform = std::get_if<core::effect::Perform>(&effect);
+    const auto* order = std::get_if<core::effect::Cancel>(&effect);
+    if (perform != nullptr && perform->task.key.host == host) dispatch(perform->task);
+    if (order != nullptr && order->key.host == host) cancel(*order);
+  }
+}
+
+Index Group::finished_below() const {
+  Index below{engine_.state().applied.value + 1};
+  for (const core::Effect& effect : engine_.outstanding()) {
+    if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
+      below = std::min(below, perform->task.fence.index);
+    } else if (const auto* order = std::get_if<core::effect::Cancel>(&effect)) {
+      below = std::min(below, order->fence.index);
+    }
+  }
+  return below;
+}
+
+void Group::tell_watches() {
+  to_work([this, watches = engine_.watches(self())] { events_.watches(watches); });
+}
+
+void Group::arm_wake() {
+  if (!leading_ || wake_proposed_) return wake_timer_.stop();
+  const core::Time due = engine_.next_wake();
+  if (due == core::kNever) return wake_timer_.stop();
+  wake_timer_.start(due - stamp(), [this] {
+    if (!leading_ || wake_proposed_) return;
+    wake_proposed_ = true;
+    propose(core::command::Wake{}, "", nullptr);
+  });
+}
+
+/// Callers that waited too long are told that the outcome is not known.
+void Group::sweep() {
+  const core::Time now = io::Loop::now();
+  const auto in_doubt = [](const std::string& key) {
+    return fail(Code::InDoubt, "no answer in time: it may or may not have happened; ask again with Idempotency-Key " + key);
+  };
+  const auto overdue = [&](auto& waiting) {
+    for (auto at = waiting.begin(); at != waiting.end();) {
+      if (at->second.deadline > now) {
+        ++at;
+        continue;
+      }
+      to_work([done = std::move(at->second.done), error = in_doubt(at->second.key)] { done(error); });
+      at = waiting.erase(at);
+    }
+  };
+  overdue(writes_);
+  overdue(forwards_);
+  for (auto at = reads_.begin(); at != reads_.end();) {
+    if (at->second.deadline > now) {
+      ++at;
+      continue;
+    }
+    to_work([done = std::move(at->second.done)] {
+      done(fail(Code::NotLeader, "no leader with a majority answered in time"));
+    });
+    at = reads_.erase(at);
+  }
+}
+
+}  // namespace fettle::daemon

@@ -1,0 +1,154 @@
+// Group: the group loop's owner: Raft, engine, links, proposals. What other threads may call posts
+// to the loop; answers go back to the work loop as messages. Decides nothing itself: the engine
+// does, and only a leader whose term a majority has just confirmed dispatches what it decided.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/backend.h"
+#include "core/engine.h"
+#include "daemon/links.h"
+#include "daemon/raft_driver.h"
+#include "daemon/wire.h"
+#include "io/loop.h"
+
+namespace fettle::daemon {
+
+/// What the group tells the work loop; each is called on the work loop, in order.
+struct GroupEvents {
+  std::function<void(std::vector<core::Watch>)> watches;
+  std::function<void(std::string leader, std::uint64_t generation, Term term)> leader_changed;
+  std::function<void(core::Task, Index finished_below)> perform;
+  std::function<void(core::TaskKey, core::Fence, std::string reason)> cancel;
+  std::function<void(std::vector<core::Event>)> happened;
+  std::function<void(core::ReceiverSpec, std::string key, std::string body)> deliver;
+};
+
+struct GroupConfig {
+  core::MemberFacts facts;              // of this member
+  std::string cluster;
+  std::vector<Peer> members;            // all of them, this one included
+  core::Duration election_timeout{std::chrono::milliseconds(300)};
+  core::Duration heartbeat{std::chrono::milliseconds(60)};
+  std::optional<core::Spec> spec;       // from this member's own files, for a group without one
+  std::uint64_t seed = 1;
+};
+
+class Group {
+ public:
+  /// How long a caller waits before it is told that the outcome is not known.
+  static constexpr core::Duration kAnswerTimeout = std::chrono::seconds(5);
+  static constexpr std::size_t kPendingMax = 4096;
+
+  Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
+        GroupConfig config, store::LoadedGroup loaded, std::shared_ptr<io::TlsContext> tls,
+        GroupEvents events);
+  ~Group();
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  /// Before the loop runs. Listens for peers if there are any.
+  Status start(const std::optional<io::SockAddress>& listen);
+
+  // From the work loop's thread.
+  void report(std::vector<core::Opinion> opinions);
+  void answer(core::TaskKey key, core::TaskResult result);
+  void alert_finished(std::string key, bool delivered, std::string why);
+  void write(core::Command command, std::string key,
+             std::function<void(Result<core::ClientAnswer>)> done);
+  void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done);
+
+ private:
+  using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
+  using ReadDone = std::function<void(Result<api::Snapshot>)>;
+  struct PendingWrite { Term term; std::string key; WriteDone done; core::Time deadline; };
+  struct PendingForward { std::string key; WriteDone done; core::Time deadline; };
+  struct PendingRead { ReadDone done; core::Time deadline; std::optional<Index> index; };
+
+  // group.cc: the loop's events
+  void send(const raft::Message& message);
+  void apply(const raft::Entry& entry);
+  void stepped(bool role_changed);
+  void begin_to_lead();
+  void carry_out(const core::Effect& effect);
+  void deliver(const std::string& key);
+  void dispatch(core::Task task);
+  void dispatch_confirmed(std::uint64_t token, bool ok);
+  void cancel(const core::effect::Cancel& order);
+  void resend_to(const std::string& host);
+  void tell_watches();
+  void arm_wake();
+  void sweep();
+  Index finished_below() const;
+  void to_work(std::function<void()> message);
+
+  // proposals.cc: what others ask of the leader
+  void propose(core::Command command, std::string client, WriteDone done);
+  void accepted(const raft::Accepted& accepted);
+  void rejected(const raft::Rejected& rejected);
+  void take_report(const core::command::ReportOpinions& report);
+  void take_answer(const core::TaskKey& key, const core::TaskResult& result);
+  void do_write(core::Command command, std::string key, WriteDone done);
+  void do_read(bool linearizable, ReadDone done);
+  void read_done(const raft::ReadDone& read);
+  void finish_reads();
+  void fail_waiting();
+  api::Snapshot snapshot();
+  api::GroupStatus status() const;
+  core::Time stamp() const;
+
+  // frames.cc: what peers say
+  Status on_hello(const wire::Hello& hello);
+  void on_frame(const std::string& peer, wire::Frame frame);
+  void on_up(const std::string& peer);
+  void on(const std::string& peer, wire::Hello&) { static_cast<void>(peer); }
+  void on(const std::string& peer, wire::Raft& frame);
+  void on(const std::string& peer, wire::Report& frame);
+  void on(const std::string& peer, wire::Forward& frame);
+  void on(const std::string& peer, wire::Forwarded& frame);
+  void on(const std::string& peer, wire::Perform& frame);
+  void on(const std::string& peer, wire::Cancel& frame);
+  void on(const std::string& peer, wire::Answer& frame);
+  void on(const std::string& peer, wire::ReadIndex& frame);
+  void on(const std::string& peer, wire::ReadIndexReply& frame);
+  void on(const std::string&, wire::Ping&) {}
+  void on(const std::string&, wire::Pong&) {}
+
+  const std::string& self() const { return config_.facts.name; }
+  bool leads() const { return leading_; }
+
+  io::Loop& loop_;
+  io::Loop& work_;
+  GroupConfig config_;
+  GroupEvents events_;
+  core::Engine engine_;
+  std::unique_ptr<Links> links_;
+  io::Timer wake_timer_;
+  io::Timer sweeper_;
+  bool leading_ = false;             // leads, and everything up to its no-op is applied
+  bool wake_proposed_ = false;
+  core::Time applied_clock_;         // this host's clock when it last applied
+  core::Time leader_heard_;
+  std::string told_leader_;
+  Term told_term_;
+  std::vector<core::Event> told_events_;   // of this step, not yet posted
+
+  std::uint64_t next_token_ = 1;
+  std::map<std::uint64_t, std::pair<std::string, WriteDone>> proposing_;  // by token, until accepted
+  std::map<std::uint64_t, PendingWrite> writes_;                          // by log index
+  std::map<std::uint64_t, PendingForward> forwards_;
+  std::map<std::uint64_t, PendingRead> reads_;
+  std::map<std::uint64_t, core::Task> confirming_;                        // dispatches, by read token
+  std::map<std::uint64_t, std::pair<std::string, std::uint64_t>> peer_reads_;  // token → peer, its id
+  std::map<std::pair<std::string, std::string>, std::uint64_t> proposed_;  // (observer, node) → sequence
+  std::set<core::TaskKey> answered_;                                       // proposed, not yet applied
+
+  std::unique_ptr<RaftDriver> driver_;  // last: its callbacks reach all of the above
+};
+
+}  // namespace fettle::daemon

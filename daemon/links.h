@@ -1,0 +1,105 @@
+// Links: this member's connections to its peers, by mutual TLS. It sends on the connection that it
+// opened and hears on the one its peer opened; a link is up once the peer answered our hello. Owns
+// sockets, hellos, reconnects and pings; knows nothing of what the frames mean. Group loop only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/wire.h"
+#include "io/frame.h"
+#include "io/listener.h"
+#include "io/resolver.h"
+#include "io/stream.h"
+#include "io/timer.h"
+
+namespace fettle::daemon {
+
+struct Peer {
+  std::string name;
+  core::Address address;
+};
+
+struct LinkEvents {
+  /// A peer introduces itself; an error refuses it.
+  std::function<Status(const wire::Hello&)> on_hello;
+  std::function<void(const std::string& peer, wire::Frame frame)> on_frame;
+  std::function<void(const std::string& peer)> on_up;
+  std::function<void(const std::string& peer)> on_down;
+};
+
+class Links {
+ public:
+  static constexpr core::Duration kReconnectMin = std::chrono::milliseconds(50);
+  static constexpr core::Duration kReconnectMax = std::chrono::seconds(2);
+  static constexpr core::Duration kPingEvery = std::chrono::seconds(1);
+  /// A link that carried nothing for this long is dead, whatever the kernel thinks.
+  static constexpr core::Duration kSilenceMax = std::chrono::seconds(5);
+  static constexpr std::size_t kIncomingMax = 64;
+
+  Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, wire::Hello self,
+        std::vector<Peer> peers, LinkEvents events);
+  ~Links();
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  Status listen(const io::SockAddress& at);
+  void connect_all();
+
+  /// Queues a frame; false if the link is not up (nothing is kept).
+  bool send(const std::string& peer, const wire::Frame& frame);
+  bool up(const std::string& peer) const;
+  std::optional<double> rtt_ms(const std::string& peer) const;
+  /// What the peer said in its newest hello.
+  const wire::Hello* hello(const std::string& peer) const;
+
+ private:
+  struct Outgoing {
+    Peer peer;
+    std::unique_ptr<io::Stream> stream;
+    io::FrameReader reader;
+    io::Timer timer;
+    core::Duration delay = kReconnectMin;
+    bool up = false;
+    core::Time heard;
+    std::optional<double> rtt_ms;
+    std::optional<wire::Hello> hello;
+    explicit Outgoing(io::Loop& loop);
+  };
+  struct Incoming {
+    std::unique_ptr<io::Stream> stream;
+    io::FrameReader reader;
+    std::string peer;      // after its hello
+    Incoming();
+  };
+
+  void connect(Outgoing& out);
+  void dial(Outgoing& out, const io::SockAddress& address);
+  void lost(Outgoing& out, const std::string& why);
+  void reply(Outgoing& out, std::string_view payload);
+  void accept(uv_stream_t* listener, bool unix_socket);
+  void heard(std::uint64_t id, std::string_view bytes);
+  bool payload(std::uint64_t id, std::string_view payload);
+  bool take_hello(Incoming& in, const wire::Frame& frame);
+  void drop(std::uint64_t id);
+  void beat();
+  std::string pack(const wire::Frame& frame) const;
+
+  io::Loop& loop_;
+  std::shared_ptr<io::TlsContext> tls_;
+  wire::Hello self_;
+  LinkEvents events_;
+  io::Resolver resolver_;
+  io::Listener listener_;
+  io::Timer pinger_;
+  std::map<std::string, std::unique_ptr<Outgoing>> out_;
+  std::map<std::uint64_t, std::unique_ptr<Incoming>> in_;
+  std::uint64_t next_incoming_ = 1;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace fettle::daemon

@@ -1,0 +1,227 @@
+#include "daemon/member.h"
+
+#include <openssl/rand.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "daemon/log.h"
+#include "io/files.h"
+#include "spec/document.h"
+#include "spec/parse.h"
+
+namespace fettle::daemon {
+namespace {
+
+constexpr std::size_t kSecretBytesMax = 64U * 1024;
+constexpr std::size_t kSecretsMax = 1024;
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+Result<std::uint64_t> random_number() {
+  std::uint64_t number = 0;
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(&number), sizeof number) != 1) {
+    return fail(Code::Io, "the system gives no random numbers");
+  }
+  return number;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+void read_spec(MemberFiles& files) {
+  std::vector<core::SourceFile> sources;
+  for (const std::string& glob : files.member.spec_globs) {
+    const std::vector<std::string> paths = io::glob(glob);
+    if (paths.empty()) files.notes.push_back("spec: no file matches " + glob);
+    for (const std::string& path : paths) {
+      auto text = io::read_file(path, spec::kFileBytesMax);
+      if (!text) {
+        files.spec_errors.push_back(text.error().what);
+        continue;
+      }
+      sources.push_back({path, std::move(*text)});
+    }
+  }
+  if (sources.empty()) return;
+  spec::Parsed parsed = spec::parse(sources, spec::Strictness::Apply);
+  for (const spec::Diagnostic& one : parsed.diagnostics) files.spec_errors.push_back(to_string(one));
+  if (files.spec_errors.empty()) files.spec = std::move(parsed.spec);
+}
+
+/// Every secret of the directories, read once: nothing reads files on a running loop. The first
+/// directory that has a name wins.
+alerts::Secrets load_secrets(const std::vector<std::string>& folders) {
+  auto all = std::make_shared<std::map<std::string, std::string>>();
+  for (const std::string& folder : folders) {
+    std::error_code ignored;
+    for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
+      const std::string name = file.path().filename().string();
+      if (all->size() >= kSecretsMax || all->contains(name) || !file.is_regular_file(ignored)) continue;
+      auto text = io::read_file(file.path().string(), kSecretBytesMax);
+      if (!text) {
+        log::warn("secrets: " + text.error().what);
+        continue;
+      }
+      while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+      all->emplace(name, std::move(*text));
+    }
+  }
+  return [all, where = joined(folders)](const std::string& name) -> Result<std::string> {
+    const auto found = all->find(name);
+    if (found == all->end()) return fail(Code::NotFound, "no secret named " + name);
+    return found->second;
+  };
+}
+
+std::vector<std::string> secret_folders(const spec::MemberFile& member) {
+  std::vector<std::string> folders;
+  if (const char* given = std::getenv("CREDENTIALS_DIRECTORY"); given != nullptr) {
+    folders.emplace_back(given);
+  }
+  folders.push_back(member.secrets);
+  return folders;
+}
+
+Status make_folder(const std::filesystem::path& folder) {
+  if (folder.empty()) return {};
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) return fail(Code::Io, folder.string() + ": " + failed.message());
+  return {};
+}
+
+GroupConfig group_config(const MemberFiles& files, const std::string& incarnation,
+                         std::uint64_t seed) {
+  const spec::MemberFile& file = files.member;
+  GroupConfig config;
+  config.facts = {.name = file.node_name,
+                  .zone = file.zone,
+                  .incarnation = incarnation,
+                  .version = FETTLE_VERSION,
+                  .allow = file.allow};
+  config.cluster = file.cluster;
+  for (const spec::MemberAddress& one : file.members) {
+    config.members.push_back({one.name, one.address});
+  }
+  if (file.election_timeout.count() > 0) config.election_timeout = file.election_timeout;
+  if (file.heartbeat.count() > 0) config.heartbeat = file.heartbeat;
+  config.spec = files.spec;
+  config.seed = seed;
+  return config;
+}
+
+}  // namespace
+
+Result<MemberFiles> read_member_files(const std::string& path) {
+  FETTLE_TRY(std::string text, io::read_file(path, spec::kFileBytesMax));
+  spec::ParsedMember parsed = spec::parse_member({path, std::move(text)}, host_name());
+  if (!parsed.member) {
+    std::vector<std::string> lines;
+    for (const spec::Diagnostic& one : parsed.diagnostics) lines.push_back(to_string(one));
+    return fail(Code::Invalid, joined(lines));
+  }
+  MemberFiles files;
+  files.member = std::move(*parsed.member);
+  const spec::MemberFile& member = files.member;
+  if (!member.tls_ca.empty()) {
+    FETTLE_TRY(files.tls, io::TlsContext::load(member.tls_ca, member.tls_cert, member.tls_key));
+  }
+  for (const std::string& key : member.without_effect) {
+    files.notes.push_back(key + ": accepted, without effect in this version");
+  }
+  read_spec(files);
+  return files;
+}
+
+Status Member::open_stores(const spec::MemberFile& file) {
+  FETTLE_CHECK(make_folder(file.data_dir));
+  FETTLE_CHECK(make_folder(std::filesystem::path(file.listen_socket).parent_path()));
+  FETTLE_TRY(group_store_, store::GroupStore::open(file.data_dir + "/group.db"));
+  FETTLE_TRY(host_store_, store::HostStore::open(file.data_dir + "/host.db"));
+  FETTLE_TRY(loaded_group_, group_store_->load());
+  FETTLE_TRY(loaded_host_, host_store_->load());
+  FETTLE_TRY(starts_, host_store_->count_start());
+  if (const auto known = group_store_->meta("incarnation")) {
+    incarnation_ = *known;
+    return {};
+  }
+  FETTLE_TRY(const std::uint64_t high, random_number());
+  FETTLE_TRY(const std::uint64_t low, random_number());
+  std::array<char, 33> text{};
+  std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(high),
+                static_cast<unsigned long long>(low));
+  incarnation_ = text.data();
+  return group_store_->set_meta("incarnation", incarnation_);
+}
+
+/// A group that knows its spec needs no files: wrong ones are said, and nothing of them is applied.
+Status Member::open_group(MemberFiles& files) {
+  if (!files.spec_errors.empty() && loaded_group_.entries.empty()) {
+    return fail(Code::Invalid, joined(files.spec_errors));
+  }
+  for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);
+  FETTLE_TRY(const std::uint64_t seed, random_number());
+  group_ = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
+                                   group_config(files, incarnation_, seed), std::move(loaded_group_),
+                                   files.tls, work_->events());
+  return {};
+}
+
+Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
+  auto member = std::unique_ptr<Member>(new Member());
+  const spec::MemberFile& file = files.member;
+  FETTLE_CHECK(member->open_stores(file));
+  member->disk_ = std::make_unique<io::Worker>();
+  member->parser_ = std::make_unique<io::Worker>();
+  WorkConfig config{.self = file.node_name,
+                    .allow = file.allow,
+                    .starts = member->starts_,
+                    .loaded = std::move(member->loaded_host_),
+                    .secrets = load_secrets(secret_folders(file))};
+  member->work_ = std::make_unique<Work>(member->work_loop_, *member->disk_, *member->parser_,
+                                         *member->host_store_, std::move(config));
+  FETTLE_CHECK(member->open_group(files));
+  const api::ServerConfig api{.tcp = file.listen_api, .socket = file.listen_socket};
+  FETTLE_CHECK(member->work_->start(*member->group_, api));
+  std::optional<io::SockAddress> listen;
+  if (!file.alone()) {
+    listen = io::parse_numeric(file.listen_cluster->host, file.listen_cluster->port);
+    if (!listen) {
+      return fail(Code::Invalid, "listen.cluster: " + to_string(*file.listen_cluster) +
+                                     " is a name; an address of this host is expected");
+    }
+  }
+  FETTLE_CHECK(member->group_->start(listen));
+  member->group_thread_ = std::thread([raw = member.get()] { raw->group_loop_.run(); });
+  return member;
+}
+
+void Member::run() { work_loop_.run(); }
+
+void Member::stop() { work_loop_.stop(); }
+
+Member::~Member() {
+  if (group_thread_.joinable()) {
+    group_loop_.stop();
+    group_thread_.join();
+  }
+  disk_.reset();    // what was queued is done, nothing new comes
+  parser_.reset();
+  if (work_ != nullptr) work_->close();
+  group_.reset();
+  work_.reset();
+}
+
+}  // namespace fettle::daemon

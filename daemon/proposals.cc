@@ -1,0 +1,225 @@
+// What is asked of the leader: commands, opinions, answers of hosts, reads. Each caller is answered
+// once: applied, refused, or — when leadership or time was lost in between — in doubt.
+#include <algorithm>
+
+#include "daemon/group.h"
+#include "daemon/log.h"
+
+namespace fettle::daemon {
+
+core::Time Group::stamp() const {
+  return engine_.state().now + (io::Loop::now() - applied_clock_);
+}
+
+void Group::propose(core::Command command, std::string client, WriteDone done) {
+  core::LogEntry entry{.level = engine_.state().level,
+                       .stamp = stamp(),
+                       .wall = io::Loop::wall_now(),
+                       .client = client,
+                       .command = std::move(command)};
+  const std::uint64_t token = next_token_++;
+  if (done) proposing_.emplace(token, std::pair(std::move(client), std::move(done)));
+  driver_->step(raft::Propose{token, core::encode_entry(entry)});
+}
+
+void Group::accepted(const raft::Accepted& accepted) {
+  const auto found = proposing_.find(accepted.token);
+  if (found == proposing_.end()) return;
+  auto [key, done] = std::move(found->second);
+  proposing_.erase(found);
+  writes_.emplace(accepted.index.value, PendingWrite{accepted.term, std::move(key), std::move(done),
+                                                     io::Loop::now() + kAnswerTimeout});
+}
+
+void Group::rejected(const raft::Rejected& rejected) {
+  const auto found = proposing_.find(rejected.token);
+  wake_proposed_ = false;
+  proposed_.clear();
+  if (found == proposing_.end()) return;
+  to_work([done = std::move(found->second.second), code = rejected.code] {
+    done(fail(code, code == Code::Busy ? "too much waits to be committed" : "this member does not lead"));
+  });
+  proposing_.erase(found);
+}
+
+void Group::report(std::vector<core::Opinion> opinions) {
+  loop_.post([this, opinions = std::move(opinions)] {
+    core::command::ReportOpinions report{self(), config_.facts.incarnation, opinions};
+    if (leading_) return take_report(report);
+    const std::string& leader = driver_->raft().leader();
+    if (links_ != nullptr && !leader.empty() && leader != self()) {
+      links_->send(leader, wire::Report{std::move(report)});
+    }
+  });
+}
+
+/// Only differences are proposed: what the engine holds, or was proposed already, is left out.
+void Group::take_report(const core::command::ReportOpinions& report) {
+  if (!leading_) return;
+  core::command::ReportOpinions changed{report.observer, report.incarnation, {}};
+  const core::State& state = engine_.state();
+  for (const core::Opinion& opinion : report.opinions) {
+    const auto node = state.nodes.find(opinion.node);
+    if (node == state.nodes.end() || node->second.watch_revision != opinion.watch_revision) continue;
+    const auto held = node->second.opinions.find(report.observer);
+    if (held != node->second.opinions.end() && held->second.incarnation == report.incarnation &&
+        held->second.sequence >= opinion.sequence) {
+      continue;
+    }
+    std::uint64_t& proposed = proposed_[{report.observer, opinion.node}];
+    if (proposed >= opinion.sequence) continue;
+    proposed = opinion.sequence;
+    changed.opinions.push_back(opinion);
+  }
+  if (!changed.opinions.empty()) propose(std::move(changed), "", nullptr);
+}
+
+void Group::answer(core::TaskKey key, core::TaskResult result) {
+  loop_.post([this, key = std::move(key), result = std::move(result)] {
+    if (leading_) return take_answer(key, result);
+    const std::string& leader = driver_->raft().leader();
+    // Without a leader it is dropped: the next one asks again and is answered from the journal.
+    if (links_ != nullptr && !leader.empty()) links_->send(leader, wire::Answer{key, result});
+  });
+}
+
+void Group::take_answer(const core::TaskKey& key, const core::TaskResult& result) {
+  if (!leading_ || !answered_.insert(key).second) return;
+  propose(core::command::TaskFinished{key, result}, "", nullptr);
+}
+
+void Group::alert_finished(std::string key, bool delivered, std::string why) {
+  loop_.post([this, key = std::move(key), delivered, why = std::move(why)] {
+    if (leading_) propose(core::command::AlertFinished{key, delivered, why}, "", nullptr);
+  });
+}
+
+void Group::write(core::Command command, std::string key, WriteDone done) {
+  const bool posted = loop_.post([this, command, key, done] { do_write(command, key, done); });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+void Group::do_write(core::Command command, std::string key, WriteDone done) {
+  if (writes_.size() + forwards_.size() >= kPendingMax) {
+    return to_work([done] { done(fail(Code::Busy, "too many commands wait")); });
+  }
+  if (leading_) return propose(std::move(command), std::move(key), std::move(done));
+  const std::string& leader = driver_->raft().leader();
+  const std::uint64_t id = next_token_++;
+  const bool sent = links_ != nullptr && !leader.empty() && leader != self() &&
+                    links_->send(leader, wire::Forward{id, key, std::move(command)});
+  if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
+  forwards_.emplace(id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
+}
+
+void Group::read(bool linearizable, ReadDone done) {
+  const bool posted = loop_.post([this, linearizable, done] { do_read(linearizable, done); });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+void Group::do_read(bool linearizable, ReadDone done) {
+  if (!linearizable) {
+    return to_work([done = std::move(done), now = snapshot()] { done(now); });
+  }
+  if (reads_.size() >= kPendingMax) {
+    return to_work([done] { done(fail(Code::Busy, "too many reads wait")); });
+  }
+  const std::uint64_t token = next_token_++;
+  const raft::Raft& raft = driver_->raft();
+  const bool leader = raft.role() == raft::Role::Leader;
+  if (!leader) {
+    const bool sent = links_ != nullptr && !raft.leader().empty() &&
+                      links_->send(raft.leader(), wire::ReadIndex{token});
+    if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
+  }
+  reads_.emplace(token, PendingRead{std::move(done), io::Loop::now() + kAnswerTimeout, {}});
+  if (leader) driver_->step(raft::Read{token});
+}
+
+void Group::read_done(const raft::ReadDone& read) {
+  if (confirming_.contains(read.token)) return dispatch_confirmed(read.token, read.ok);
+  if (const auto asked = peer_reads_.find(read.token); asked != peer_reads_.end()) {
+    const auto [peer, id] = asked->second;
+    peer_reads_.erase(asked);
+    links_->send(peer, wire::ReadIndexReply{id, read.ok, read.index});
+    return;
+  }
+  const auto found = reads_.find(read.token);
+  if (found == reads_.end()) return;
+  if (read.ok) {
+    found->second.index = read.index;
+    return;
+  }
+  to_work([done = std::move(found->second.done)] { done(fail(Code::NotLeader, "the leader lost its majority")); });
+  reads_.erase(found);
+}
+
+/// Answers the reads whose index is applied.
+void Group::finish_reads() {
+  std::optional<api::Snapshot> now;
+  for (auto at = reads_.begin(); at != reads_.end();) {
+    if (!at->second.index || *at->second.index > driver_->applied()) {
+      ++at;
+      continue;
+    }
+    if (!now) now = snapshot();
+    to_work([done = std::move(at->second.done), answer = *now] { done(answer); });
+    at = reads_.erase(at);
+  }
+}
+
+/// Leadership is lost: what was proposed may or may not be committed by the next leader.
+void Group::fail_waiting() {
+  proposed_.clear();
+  answered_.clear();
+  confirming_.clear();
+  for (auto& [index, write] : writes_) {
+    to_work([done = std::move(write.done), key = write.key] {
+      done(fail(Code::InDoubt, "the leader changed: it may or may not have happened; ask again with Idempotency-Key " + key));
+    });
+  }
+  writes_.clear();
+}
+
+api::Snapshot Group::snapshot() {
+  const core::Duration stale = io::Loop::now() - leader_heard_;
+  const auto stale_ms = std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
+  return {std::make_shared<const core::State>(engine_.state()), status(), leading_ ? 0 : stale_ms};
+}
+
+api::GroupStatus Group::status() const {
+  const raft::Raft& raft = driver_->raft();
+  const core::State& state = engine_.state();
+  api::GroupStatus status;
+  status.cluster = config_.cluster;
+  status.generation = state.generation;
+  status.term = raft.term().value;
+  status.leader = raft.leader();
+  status.commit_index = raft.commit_index().value;
+  status.self = self();
+  for (const Peer& member : config_.members) {
+    const bool me = member.name == self();
+    api::MemberStatus one{.name = member.name, .role = "voter", .address = to_string(member.address)};
+    const auto facts = state.members.find(member.name);
+    if (facts != state.members.end()) {
+      one.zone = facts->second.zone;
+      one.version = facts->second.version;
+    }
+    one.state = me ? std::string(raft::to_string(raft.role())) : member.name == raft.leader() ? "leader" : "follower";
+    if (!me && !links_->up(member.name)) one.state = "unreachable";
+    one.rtt_ms = me ? std::optional<double>() : links_->rtt_ms(member.name);
+    status.members.push_back(std::move(one));
+  }
+  if (raft.leader().empty()) status.notes.emplace_back("no leader is known: this member touches nothing");
+  const auto texts = [](const core::Spec& spec) {
+    std::vector<std::string> all;
+    for (const core::SourceFile& file : spec.sources) all.push_back(file.text);
+    return all;
+  };
+  if (config_.spec && state.revision > 0 && texts(*config_.spec) != texts(state.spec)) {
+    status.notes.push_back(self() + "'s spec files differ from revision " + std::to_string(state.revision));
+  }
+  return status;
+}
+
+}  // namespace fettle::daemon

@@ -1,0 +1,81 @@
+#include "daemon/raft_driver.h"
+
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+namespace fettle::daemon {
+namespace {
+
+raft::Instant instant_now() { return raft::Instant{io::Loop::now().ns}; }
+
+}  // namespace
+
+RaftDriver::RaftDriver(io::Loop& loop, io::Worker& disk, store::GroupStore& store,
+                       raft::Config config, store::LoadedGroup loaded, RaftEvents events)
+    : loop_(loop),
+      disk_(disk),
+      store_(store),
+      events_(std::move(events)),
+      timer_(loop),
+      raft_(std::move(config), std::move(loaded.hard), std::move(loaded.entries), instant_now()) {}
+
+RaftDriver::~RaftDriver() { *alive_ = false; }
+
+void RaftDriver::start() { arm(); }
+
+void RaftDriver::step(raft::Input input) {
+  waiting_.push_back(std::move(input));
+  if (stepping_) return;
+  stepping_ = true;
+  while (!waiting_.empty()) {
+    raft::Input next = std::move(waiting_.front());
+    waiting_.pop_front();
+    carry_out(raft_.step(instant_now(), std::move(next)));
+  }
+  stepping_ = false;
+}
+
+void RaftDriver::carry_out(raft::Output output) {
+  if (output.persist) {
+    unsaved_.push_back(std::move(*output.persist));
+    if (!saving_) save();
+  }
+  for (const raft::Message& message : output.send) events_.send(message);
+  for (const raft::Accepted& accepted : output.accepted) events_.accepted(accepted);
+  for (const raft::Rejected& rejected : output.rejected) events_.rejected(rejected);
+  for (const raft::Entry& entry : output.committed) {
+    applied_ = entry.index;
+    events_.apply(entry);
+  }
+  for (const raft::ReadDone& read : output.reads) events_.read_done(read);
+  arm();
+  events_.stepped(output.role_changed);
+}
+
+/// Group commit: what gathered while the disk was busy goes in one transaction.
+void RaftDriver::save() {
+  saving_ = true;
+  auto batches = std::make_shared<std::vector<raft::Persist>>(std::exchange(unsaved_, {}));
+  const std::uint64_t last = batches->back().batch;
+  disk_.submit(
+      loop_,
+      [this, batches] {
+        if (const Status saved = store_.save(*batches); !saved) {
+          log::error("the log cannot be made durable, this member ends: " + saved.error().what);
+          _exit(kExitDiskFailed);
+        }
+      },
+      [this, last, alive = alive_] {
+        if (!*alive) return;
+        saving_ = false;
+        step(raft::Persisted{last});
+        if (!saving_ && !unsaved_.empty()) save();
+      });
+}
+
+void RaftDriver::arm() {
+  timer_.start(raft_.deadline() - instant_now(), [this] { step(raft::Tick{}); });
+}
+
+}  // namespace fettle::daemon

@@ -1,0 +1,63 @@
+// RaftDriver: carries out what raft::Raft decides: persist (one disk worker, many batches in one
+// transaction), send, apply — in this order — and wakes it when its timer is due. Group loop only.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "io/timer.h"
+#include "io/worker.h"
+#include "raft/raft.h"
+#include "store/group_store.h"
+
+namespace fettle::daemon {
+
+/// The exit code of a process whose disk failed: the service manager must not restart it.
+inline constexpr int kExitDiskFailed = 74;
+
+struct RaftEvents {
+  std::function<void(const raft::Message&)> send;
+  std::function<void(const raft::Entry&)> apply;
+  std::function<void(const raft::Accepted&)> accepted;
+  std::function<void(const raft::Rejected&)> rejected;
+  std::function<void(const raft::ReadDone&)> read_done;
+  /// After every step, once all of the above was told.
+  std::function<void(bool role_changed)> stepped;
+};
+
+class RaftDriver {
+ public:
+  RaftDriver(io::Loop& loop, io::Worker& disk, store::GroupStore& store, raft::Config config,
+             store::LoadedGroup loaded, RaftEvents events);
+  ~RaftDriver();
+  RaftDriver(const RaftDriver&) = delete;
+  RaftDriver& operator=(const RaftDriver&) = delete;
+
+  void start();
+  /// Takes an input; one that comes while another is carried out waits its turn.
+  void step(raft::Input input);
+  const raft::Raft& raft() const { return raft_; }
+  Index applied() const { return applied_; }
+
+ private:
+  void carry_out(raft::Output output);
+  void save();
+  void arm();
+
+  io::Loop& loop_;
+  io::Worker& disk_;
+  store::GroupStore& store_;
+  RaftEvents events_;
+  io::Timer timer_;
+  raft::Raft raft_;
+  Index applied_;
+  std::vector<raft::Persist> unsaved_;
+  bool saving_ = false;
+  bool stepping_ = false;
+  std::deque<raft::Input> waiting_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace fettle::daemon

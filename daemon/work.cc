@@ -1,0 +1,96 @@
+#include "daemon/work.h"
+
+#include "base/check.h"
+#include "daemon/log.h"
+#include "spec/parse.h"
+
+namespace fettle::daemon {
+
+Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStore& store,
+           WorkConfig config)
+    : loop_(loop),
+      parser_(parser),
+      config_(std::move(config)),
+      poster_(loop),
+      outbox_(loop, {poster_, config_.secrets},
+              [this](const std::string& key, bool delivered, const std::string& why) {
+                group_->alert_finished(key, delivered, why);
+              }),
+      performer_(loop, disk, store, config_.loaded, config_.allow,
+                 [this](core::TaskKey key, core::TaskResult result) {
+                   group_->answer(std::move(key), std::move(result));
+                 }),
+      observer_(loop, config_.starts,
+                [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
+      readying_(loop) {}
+
+GroupEvents Work::events() {
+  return {.watches = [this](const std::vector<core::Watch>& watches) { observer_.watch(watches); },
+          .leader_changed = [this](const std::string& leader, std::uint64_t generation,
+                                   Term term) { leader_changed(leader, generation, term); },
+          .perform = [this](core::Task task, Index finished_below) {
+            performer_.perform(std::move(task), finished_below);
+          },
+          .cancel = [this](core::TaskKey key, core::Fence fence, std::string reason) {
+            performer_.cancel(std::move(key), fence, std::move(reason));
+          },
+          .happened = [this](const std::vector<core::Event>& events) { server_->publish(events); },
+          .deliver = [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
+            outbox_.send(receiver, {std::move(key), std::move(body)});
+          }};
+}
+
+Status Work::start(Group& group, const api::ServerConfig& api) {
+  group_ = &group;
+  FETTLE_TRY(server_, api::Server::start(loop_, *this, api));
+  return {};
+}
+
+void Work::close() { server_.reset(); }
+
+void Work::leader_changed(const std::string& leader, std::uint64_t generation, Term term) {
+  performer_.saw_fence(generation, term);
+  if (leader != config_.self) outbox_.stop();
+  led_ = !leader.empty();
+  ready_ = ready_ && led_;
+  if (!led_) return readying_.stop();
+  observer_.tell_all();
+  if (!ready_) get_ready();
+}
+
+/// Ready once a read of the leader's newest state was answered from ours.
+void Work::get_ready() {
+  constexpr core::Duration kAgainAfter = std::chrono::milliseconds(100);
+  read(true, [this](const Result<api::Snapshot>& snapshot) {
+    if (!led_ || ready_) return;
+    ready_ = snapshot.has_value();
+    if (!ready_) readying_.start(kAgainAfter, [this] { get_ready(); });
+  });
+}
+
+void Work::read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) {
+  group_->read(linearizable, std::move(done));
+}
+
+void Work::write(core::Command command, std::string key,
+                 std::function<void(Result<core::ClientAnswer>)> done) {
+  group_->write(std::move(command), std::move(key), std::move(done));
+}
+
+void Work::parse(std::vector<core::SourceFile> files,
+                 std::function<void(api::ParseOutcome)> done) {
+  auto outcome = std::make_shared<api::ParseOutcome>();
+  const bool queued = parser_.submit(
+      loop_,
+      [outcome, files = std::move(files)] {
+        spec::Parsed parsed = spec::parse(files, spec::Strictness::Apply);
+        outcome->spec = std::move(parsed.spec);
+        for (const spec::Diagnostic& one : parsed.diagnostics) {
+          outcome->errors.push_back(to_string(one));
+        }
+      },
+      [outcome, done] { done(std::move(*outcome)); });
+  if (!queued) loop_.post([done] { done({{}, {"this member is overloaded"}}); });
+}
+
+}  // namespace fettle::daemon
