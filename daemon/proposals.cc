@@ -199,7 +199,7 @@ api::GroupStatus Group::status() const {
   status.self = self();
   for (const Peer& member : config_.members) {
     const bool me = member.name == self();
-    api::MemberStatus one{.name = member.name, .role = "voter", .address = to_string(member.address)};
+    api::MemberStatus one{.name = member.name, .role = "voter", .address = member.address.host.empty() ? "" : to_string(member.address)};
     const auto facts = state.members.find(member.name);
     if (facts != state.members.end()) {
       one.zone = facts->second.zone;

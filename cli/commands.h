@@ -1,0 +1,66 @@
+// Commands: what each verb of `fettle` does. Each answers its exit code: 0 done; 1 the operation
+// failed; 2 bad usage or bad input, nothing changed; 3 no daemon or no leader reachable; 4 not found
+// or conflicting.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/client.h"
+#include "cli/output.h"
+
+namespace fettle::cli {
+
+/// Where to ask, and how to answer; what every command takes.
+struct Common {
+  std::string socket = "/run/fettle/fettle.sock";
+  std::string server;
+  Format format = Format::Table;
+};
+
+int exit_code(Code code);
+/// Says the error on stderr; its exit code.
+int say(const Error& error);
+
+struct SpecOptions {
+  std::vector<std::string> files;
+  bool prune = false;
+  bool dry_run = false;
+  bool syntax = false;
+};
+struct NodeOptions {
+  std::string node;
+  std::string reason;
+  bool force = false;
+  bool no_wait = false;
+};
+struct FreezeOptions {
+  std::string length = "1h";
+  std::string reason;
+  std::string service;
+};
+struct EventOptions {
+  bool follow = false;
+  std::string since;
+};
+struct TlsOptions {
+  std::string cluster;
+  std::vector<std::string> members;
+  std::string out;
+};
+
+/// A GET of one path, shown by `print` as a table.
+int show(const Common& common, const std::string& path, void (*print)(const ordered_json&));
+/// Nagios: 0 all is well, 1 an incident is open, 2 a service is down, 3 nobody can tell.
+int check_status(const Common& common);
+int events(const Common& common, const EventOptions& options);
+int apply(const Common& common, const SpecOptions& options);
+int diff(const Common& common, const SpecOptions& options);
+int validate(const Common& common, const SpecOptions& options);
+int isolate(const Common& common, const NodeOptions& options);
+int restore(const Common& common, const NodeOptions& options);
+int freeze(const Common& common, const FreezeOptions& options);
+int unfreeze(const Common& common, const FreezeOptions& options);
+int init_tls(const Common& common, const TlsOptions& options);
+
+}  // namespace fettle::cli

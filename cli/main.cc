@@ -1,0 +1,141 @@
+// fettle: the operator's command.
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <map>
+
+#include "cli/commands.h"
+#include "cli/tables.h"
+
+namespace {
+
+namespace cli = fettle::cli;
+using Act = std::function<int()>;
+
+constexpr int kExitBadUsage = 2;
+
+/// What the chosen verb will do; the options live as long as the program.
+struct Chosen {
+  cli::Common common;
+  Act act;
+  std::string id;
+  bool check = false;
+  cli::SpecOptions spec;
+  cli::NodeOptions node;
+  cli::FreezeOptions freeze;
+  cli::EventOptions events;
+  cli::TlsOptions tls;
+};
+
+void add_views(CLI::App& app, Chosen& chosen) {
+  auto* status = app.add_subcommand("status", "the group, its services and nodes");
+  status->add_flag("--check", chosen.check, "one line and the exit codes of Nagios");
+  status->callback([&] {
+    chosen.act = [&] {
+      if (chosen.check) return cli::check_status(chosen.common);
+      return cli::show(chosen.common, "/v1/status", cli::print_status);
+    };
+  });
+  app.add_subcommand("members", "the members of the group")->callback([&] {
+    chosen.act = [&] { return cli::show(chosen.common, "/v1/members", cli::print_members); };
+  });
+  using Print = void (*)(const nlohmann::ordered_json&);
+  const auto list = [&](const char* verb, const char* help, Print all, Print one) {
+    auto* command = app.add_subcommand(verb, help);
+    command->add_option("id", chosen.id, "only this one, in full");
+    command->callback([&chosen, verb, all, one] {
+      chosen.act = [&chosen, verb, all, one] {
+        const std::string path = std::string("/v1/") + verb;
+        if (chosen.id.empty()) return cli::show(chosen.common, path, all);
+        return cli::show(chosen.common, path + "/" + cli::url_part(chosen.id), one);
+      };
+    });
+  };
+  list("nodes", "the nodes: verdict and traffic", cli::print_nodes, cli::print_node);
+  list("incidents", "the incidents, newest first", cli::print_incidents, cli::print_incident);
+  list("runs", "the playbook runs, newest first", cli::print_runs, cli::print_run);
+
+  auto* events = app.add_subcommand("events", "what happened");
+  events->add_flag("--follow", chosen.events.follow, "go on as it happens");
+  events->add_option("--since", chosen.events.since, "after this event (index, or index.n)");
+  events->callback([&] { chosen.act = [&] { return cli::events(chosen.common, chosen.events); }; });
+}
+
+void add_spec(CLI::App& app, Chosen& chosen) {
+  const auto verb = [&](const char* name, const char* help, auto act) {
+    auto* command = app.add_subcommand(name, help);
+    command->add_option("-f,--file", chosen.spec.files, "a YAML file, or a folder of them")->required();
+    command->callback(
+        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.spec); }; });
+    return command;
+  };
+  auto* apply = verb("apply", "commit the files as the new spec", cli::apply);
+  apply->add_flag("--prune", chosen.spec.prune, "also delete what the files do not hold");
+  apply->add_flag("--dry-run", chosen.spec.dry_run, "only show the difference");
+  verb("diff", "what apply would change", cli::diff);
+  verb("validate", "check the files; needs no daemon", cli::validate)
+      ->add_flag("--syntax", chosen.spec.syntax, "the language alone, not what this version can do");
+}
+
+void add_acts(CLI::App& app, Chosen& chosen) {
+  const auto on_node = [&](const char* name, const char* help, auto act) {
+    auto* command = app.add_subcommand(name, help);
+    command->add_option("node", chosen.node.node, "the node")->required();
+    command->add_option("--reason", chosen.node.reason, "for the journal");
+    command->add_flag("--no-wait", chosen.node.no_wait, "do not follow the run to its end");
+    command->callback(
+        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.node); }; });
+    return command;
+  };
+  on_node("isolate", "take a node out of the traffic", cli::isolate)
+      ->add_flag("--force", chosen.node.force, "also beyond the service's limits");
+  on_node("restore", "give a node its traffic back", cli::restore);
+
+  auto* freeze = app.add_subcommand("freeze", "Fettle watches but does not act, for a while");
+  freeze->add_option("--for", chosen.freeze.length, "how long, at most 30d")->capture_default_str();
+  freeze->add_option("--reason", chosen.freeze.reason, "shown everywhere");
+  freeze->add_option("--service", chosen.freeze.service, "only this one");
+  freeze->callback([&] { chosen.act = [&] { return cli::freeze(chosen.common, chosen.freeze); }; });
+  auto* unfreeze = app.add_subcommand("unfreeze", "act again");
+  unfreeze->add_option("--service", chosen.freeze.service, "only this one");
+  unfreeze->callback([&] { chosen.act = [&] { return cli::unfreeze(chosen.common, chosen.freeze); }; });
+}
+
+void add_init(CLI::App& app, Chosen& chosen) {
+  auto* init = app.add_subcommand("init", "make what a new group needs");
+  init->require_subcommand(1);
+  auto* tls = init->add_subcommand("tls", "a CA and a certificate for each member");
+  tls->add_option("--cluster", chosen.tls.cluster, "the group's name")->required();
+  tls->add_option("--member", chosen.tls.members, "its members, with commas between")
+      ->required()
+      ->delimiter(',');
+  tls->add_option("--out", chosen.tls.out, "the folder to write to")->required();
+  tls->callback([&] { chosen.act = [&] { return cli::init_tls(chosen.common, chosen.tls); }; });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("fettle: ask and steer the watchdog of AI service nodes");
+  Chosen chosen;
+  const std::map<std::string, cli::Format> formats{
+      {"table", cli::Format::Table}, {"json", cli::Format::Json}, {"yaml", cli::Format::Yaml}};
+  app.add_option("--socket", chosen.common.socket, "the daemon's local socket")->capture_default_str();
+  app.add_option("--server", chosen.common.server, "http://host:port instead of the socket; it only reads");
+  app.add_option("--output", chosen.common.format, "table, json or yaml")
+      ->transform(CLI::Transformer(formats))
+      ->option_text("table|json|yaml");
+  app.set_version_flag("--version", std::string("fettle " FETTLE_VERSION));
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_views(app, chosen);
+  add_spec(app, chosen);
+  add_acts(app, chosen);
+  add_init(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitBadUsage;
+  }
+  return chosen.act();
+}

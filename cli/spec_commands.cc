@@ -1,0 +1,80 @@
+// apply, diff, validate: the spec's files.
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/spec_files.h"
+#include "spec/parse.h"
+
+namespace fettle::cli {
+namespace {
+
+Result<ordered_json> send(Client& client, const std::vector<core::SourceFile>& files,
+                          const std::string& query) {
+  ordered_json list = ordered_json::array();
+  for (const core::SourceFile& file : files) {
+    list.push_back({{"name", file.name}, {"text", file.text}});
+  }
+  return client.post("/v1/spec" + query, {{"files", std::move(list)}});
+}
+
+void print_changes(const ordered_json& answer) {
+  for (const ordered_json& line : answer["changes"]) {
+    std::printf("%s\n", line.get_ref<const std::string&>().c_str());
+  }
+}
+
+}  // namespace
+
+int apply(const Common& common, const SpecOptions& options) {
+  const auto files = read_spec_files(options.files);
+  if (!files) return say(files.error());
+  Client client(common.socket, common.server);
+  const auto planned = send(client, *files, "?dry_run=true");
+  if (!planned) return say(planned.error());
+  const bool people = common.format == Format::Table;
+  if (people) print_changes(*planned);
+  if (options.dry_run) {
+    if (!people) print_document(common.format, *planned);
+    return 0;
+  }
+  const std::string base = (*planned)["revision"].dump();
+  const auto applied =
+      send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : ""));
+  if (!applied) return say(applied.error());
+  if (people) {
+    std::printf("%s\n", applied->value("message", "").c_str());
+  } else {
+    print_document(common.format, *applied);
+  }
+  return 0;
+}
+
+int diff(const Common& common, const SpecOptions& options) {
+  SpecOptions only = options;
+  only.dry_run = true;
+  return apply(common, only);
+}
+
+int validate(const Common& common, const SpecOptions& options) {
+  const auto files = read_spec_files(options.files);
+  if (!files) return say(files.error());
+  const auto strictness = options.syntax ? spec::Strictness::Syntax : spec::Strictness::Apply;
+  const spec::Parsed parsed = spec::parse(*files, strictness);
+  if (common.format == Format::Table) {
+    for (const spec::Diagnostic& one : parsed.diagnostics) {
+      std::fprintf(stderr, "%s\n", to_string(one).c_str());
+    }
+    if (parsed.diagnostics.empty()) std::printf("%zu files are good\n", files->size());
+  } else {
+    ordered_json list = ordered_json::array();
+    for (const spec::Diagnostic& one : parsed.diagnostics) {
+      list.push_back({{"file", one.file}, {"line", one.line}, {"column", one.column},
+                      {"path", one.path}, {"message", one.message}, {"expected", one.expected},
+                      {"did_you_mean", one.did_you_mean}});
+    }
+    print_document(common.format, {{"ok", parsed.diagnostics.empty()}, {"diagnostics", list}});
+  }
+  return parsed.diagnostics.empty() ? 0 : exit_code(Code::Invalid);
+}
+
+}  // namespace fettle::cli
