@@ -1,9 +1,9 @@
 // A small real model server, with the endpoints that inference engines have:
 //   GET  /health  /metrics                                     (/health is shallow, as vLLM's is)
-//   GET  /v1/models, POST /v1/completions, /v1/chat/completions         OpenAI's, also "stream": true
-//   GET  /v2  /v2/health/live  /v2/health/ready  /v2/models/guesslang[/ready]             KServe's v2
+//   GET  /v1/models, POST /v1/completions, /v1/chat/completions      OpenAI's, also "stream": true
+//   GET  /v2  /v2/health/live  /v2/health/ready  /v2/models/guesslang[/ready]          KServe's v2
 //   POST /v2/models/guesslang/infer
-//   POST /fault                                         only with --faults; lib/model.js names them
+//   POST /fault                                      only with --faults; lib/model.js names them
 // The model is a classifier, so a completion's text is the likeliest languages: "c cpp cs java go".
 // It listens only once the weights are loaded.
 // Usage: node model_server.js --port 8101 [--host 127.0.0.1] [--name a] [--faults]

@@ -1,6 +1,6 @@
-// Model: guesslang (text → programming language, 54 classes) by its TensorFlow.js weights, which the
-// npm package holds. One inference at a time, as on one GPU, so the queue and its metrics are real.
-// Owns the counters and the faults that can be switched on; knows no HTTP.
+// Model: guesslang (text → programming language, 54 classes) by its TensorFlow.js weights, which
+// the npm package holds. One inference at a time, as on one GPU, so the queue and its metrics are
+// real. Owns the counters and the faults that can be switched on; knows no HTTP.
 'use strict';
 
 const fs = require('fs');
@@ -47,8 +47,8 @@ class Model {
   }
 
   /**
-   * Faults that leave /health green: slow_ms, error_rate (0 to 1), wrong, nan, hang (for ever, until
-   * a restart), truncate, stall_stream_ms (a chunk), fd_leak (a request). {} clears them.
+   * Faults that leave /health green: slow_ms, error_rate (0 to 1), wrong, nan, hang (for ever,
+   * until a restart), truncate, stall_stream_ms (a chunk), fd_leak (a request). {} clears them.
    */
   setFault(fault) {
     this.fault = fault;

@@ -1,0 +1,90 @@
+// The group under trial: its certificates (`fettle init tls`), one member file each, one spec file,
+// and the `fettle` command against a member's local socket.
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+const { runToEnd } = require('./processes.js');
+
+const CLUSTER = 'trial';
+const SECRET_NAME = 'oncall_key';
+
+/** Lines of YAML, one for each item. */
+const lines = (items, line) => items.map((item) => `${line(item)}\n`).join('');
+
+function memberFile(group, member) {
+  const { folder } = group;
+  const tls = (file) => path.join(folder, 'tls', file);
+  const voter = ({ name, clusterPort }) =>
+    `    - {name: ${name}, address: "127.0.0.1:${clusterPort}"}`;
+  return `node_name: ${member.name}
+data_dir: ${member.dataDir}
+listen:
+  cluster: 127.0.0.1:${member.clusterPort}
+  api: 127.0.0.1:${member.apiPort}
+  socket: ${member.socket}
+cluster:
+  name: ${CLUSTER}
+  members:
+${lines(group.members, voter)}tls:
+  ca: ${tls('ca.pem')}
+  cert: ${tls(`${member.name}.pem`)}
+  key: ${tls(`${member.name}.key`)}
+spec: [${path.join(folder, 'conf.d', '*.yaml')}]
+secrets: ${path.join(folder, 'secrets')}
+${member.director ? `allow: {haproxy: [${group.haproxy.socket}]}\n` : ''}`;
+}
+
+function specFile(group) {
+  const director = group.members.find((member) => member.director);
+  const node = ({ name, port }) => `      - {name: ${name}, address: "127.0.0.1:${port}"}`;
+  return `version: 1
+services:
+  - name: chat
+    engine: generic
+    nodes:
+${lines(group.servers, node)}    traffic:
+      kind: haproxy
+      hosts: [${director.name}]
+      socket: ${group.haproxy.socket}
+      backend: ${group.haproxy.backend}
+receivers:
+  - name: oncall
+    kind: webhook
+    url: "http://127.0.0.1:${group.receiverPort}/hook"
+    sign_secret: ${SECRET_NAME}
+route: {receiver: oncall}
+`;
+}
+
+/** `group` has folder, binaries, members, servers, haproxy, receiverPort and secret. */
+async function writeGroup(group) {
+  const { folder, members } = group;
+  for (const name of ['conf.d', 'secrets', 'members']) fs.mkdirSync(path.join(folder, name));
+  const names = members.map((member) => member.name).join(',');
+  const out = path.join(folder, 'tls');
+  await runToEnd(group.binaries.fettle, [
+    'init',
+    'tls',
+    '--cluster',
+    CLUSTER,
+    '--member',
+    names,
+    '--out',
+    out,
+  ]);
+  fs.writeFileSync(path.join(folder, 'secrets', SECRET_NAME), group.secret, { mode: 0o600 });
+  fs.writeFileSync(path.join(folder, 'conf.d', 'chat.yaml'), specFile(group));
+  for (const member of members) {
+    fs.mkdirSync(member.dataDir, { recursive: true });
+    member.file = path.join(folder, 'members', `${member.name}.yaml`);
+    fs.writeFileSync(member.file, memberFile(group, member));
+  }
+}
+
+/** Runs `fettle` on the member's local socket. */
+function fettle(group, member, ...args) {
+  return runToEnd(group.binaries.fettle, ['--socket', member.socket, ...args]);
+}
+
+module.exports = { writeGroup, fettle, CLUSTER };
