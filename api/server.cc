@@ -300,10 +300,14 @@ int Server::Http::send_body(PerConnection& own, Exchange& exchange) {
   if (exchange.request.method != "HEAD" && exchange.sent < text.size()) {
     const std::string_view part = text.substr(exchange.sent, kPartBytes);
     exchange.sent += part.size();
-    if (!send_part(connection, part, exchange.sent == text.size())) return -1;
+    const bool last = exchange.sent == text.size();
+    if (!send_part(connection, part, last)) return -1;
     limit(connection);
-    lws_callback_on_writable(connection);
-    return 0;
+    // A kept connection is done at once: the client's next request may be here already.
+    if (!last || exchange.close_after) {
+      lws_callback_on_writable(connection);
+      return 0;
+    }
   }
   if (exchange.close_after) {
     // A close with bytes unread would be a reset, and the client might lose our answer.
