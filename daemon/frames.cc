@@ -23,10 +23,11 @@ Status Group::on_hello(const wire::Hello& hello) {
 
 void Group::on_up(const std::string& peer) {
   if (leading_) {
-    propose(core::command::SetFacts{links_->hello(peer)->facts}, "", nullptr);
+    commit_facts(links_->hello(peer)->facts);
     resend_to(peer);
   }
   if (peer == driver_->raft().leader()) {
+    send_answers();
     to_work([this, leader = peer, generation = engine_.state().generation, term = driver_->raft().term()] {
       events_.leader_changed(leader, generation, term);
     });
@@ -63,6 +64,7 @@ void Group::on(const std::string& peer, wire::Forward& frame) {
     });
   };
   if (!leading_) return done(fail(Code::NotLeader, self() + " does not lead"));
+  if (writes_.size() >= kPendingMax) return done(fail(Code::Busy, "too many commands wait"));
   propose(std::move(frame.command), std::move(frame.client), done);
 }
 
@@ -76,6 +78,7 @@ void Group::on(const std::string&, wire::Forwarded& frame) {
 }
 
 void Group::on(const std::string& peer, wire::Perform& frame) {
+  if (frame.task.key.host != self()) return;
   log::debug("task.received key=" + core::to_string(frame.task.key) + " from=" + peer);
   to_work([this, task = std::move(frame.task), below = frame.finished_below] {
     events_.perform(task, below);
@@ -83,6 +86,7 @@ void Group::on(const std::string& peer, wire::Perform& frame) {
 }
 
 void Group::on(const std::string&, wire::Cancel& frame) {
+  if (frame.key.host != self()) return;
   to_work([this, key = frame.key, fence = frame.fence, reason = std::move(frame.reason)] {
     events_.cancel(key, fence, reason);
   });
@@ -102,8 +106,9 @@ void Group::on(const std::string& peer, wire::ReadIndex& frame) {
   driver_->step(raft::Read{token});
 }
 
-void Group::on(const std::string&, wire::ReadIndexReply& frame) {
-  read_done({frame.id, frame.ok, frame.index});
+void Group::on(const std::string& peer, wire::ReadIndexReply& frame) {
+  // Only what was asked of this peer: a reply must never confirm a dispatch of our own.
+  if (peer == driver_->raft().leader()) client_read_done({frame.id, frame.ok, frame.index});
   finish_reads();
 }
 

@@ -3,7 +3,10 @@
 // members' facts and goes on with Engine::outstanding().
 #include "daemon/group.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <set>
 
 #include "actions/action.h"
 #include "api/views.h"
@@ -35,7 +38,8 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       engine_(actions::kinds()),
       wake_timer_(loop),
       sweeper_(loop),
-      applied_clock_(io::Loop::now()) {
+      applied_clock_(io::Loop::now()),
+      leader_heard_(io::Loop::now()) {
   std::vector<Peer> peers;
   for (const Peer& member : config_.members) {
     if (member.name != self()) peers.push_back(member);
@@ -88,8 +92,13 @@ void Group::apply(const raft::Entry& entry) {
   const core::Applied applied = engine_.apply(entry.index, *decoded);
   applied_clock_ = io::Loop::now();
   if (std::holds_alternative<core::command::Wake>(decoded->command)) wake_proposed_ = false;
+  shared_state_.reset();
   if (const auto* done = std::get_if<core::command::TaskFinished>(&decoded->command)) {
-    answered_.erase(done->key);
+    answers_.erase(done->key);
+  } else if (const auto* told = std::get_if<core::command::AlertFinished>(&decoded->command)) {
+    finished_alerts_.erase(told->key);
+  } else if (std::holds_alternative<core::command::Found>(decoded->command)) {
+    check_voters();
   }
   for (const core::Effect& effect : applied.effects) carry_out(effect);
   const auto waiting = writes_.find(entry.index.value);
@@ -101,6 +110,18 @@ void Group::apply(const raft::Entry& entry) {
   } else {
     to_work([done = std::move(write.done)] { done(fail(Code::NotLeader, "another leader took over")); });
   }
+}
+
+/// The founding entry holds the voters; a file that names others would count other majorities.
+void Group::check_voters() const {
+  std::set<std::string> founded;
+  for (const auto& [name, facts] : engine_.state().members) founded.insert(name);
+  std::set<std::string> configured;
+  for (const Peer& member : config_.members) configured.insert(member.name);
+  if (founded == configured) return;
+  log::error("cluster.members of this host's file are not the voters that the group was founded with;"
+             " this member ends");
+  _exit(kExitWrongVoters);
 }
 
 void Group::stepped(bool role_changed) {
@@ -119,6 +140,7 @@ void Group::stepped(bool role_changed) {
     to_work([this, leader = told_leader_, generation = engine_.state().generation, term = told_term_] {
       events_.leader_changed(leader, generation, term);
     });
+    send_answers();
   }
   if (!leading_ && sure) {
     leading_ = true;
@@ -143,13 +165,14 @@ void Group::begin_to_lead() {
     }
     propose(std::move(found), "", nullptr);
   }
-  propose(core::command::SetFacts{config_.facts}, "", nullptr);
+  commit_facts(config_.facts);
   for (const Peer& member : config_.members) {
     const wire::Hello* hello = links_ == nullptr ? nullptr : links_->hello(member.name);
-    if (hello != nullptr) propose(core::command::SetFacts{hello->facts}, "", nullptr);
+    if (hello != nullptr) commit_facts(hello->facts);
   }
   if (state.revision == 0 && config_.spec) {
-    propose(core::command::ApplySpec{.spec = *config_.spec, .by = self() + "'s files"}, "", nullptr);
+    propose(core::command::ApplySpec{.spec = *config_.spec, .any_base = false, .by = self() + "'s files"},
+            "", nullptr);
   }
   for (const core::Effect& effect : engine_.outstanding()) carry_out(effect);
 }
@@ -257,6 +280,7 @@ void Group::arm_wake() {
 
 /// Callers that waited too long are told that the outcome is not known.
 void Group::sweep() {
+  propose_refused();
   const core::Time now = io::Loop::now();
   const auto in_doubt = [](const std::string& key) {
     return fail(Code::InDoubt, "no answer in time: it may or may not have happened; ask again with Idempotency-Key " + key);

@@ -6,7 +6,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -84,6 +83,7 @@ class Group {
   void tell_watches();
   void arm_wake();
   void sweep();
+  void check_voters() const;
   Index finished_below() const;
   void to_work(std::function<void()> message);
 
@@ -93,9 +93,13 @@ class Group {
   void rejected(const raft::Rejected& rejected);
   void take_report(const core::command::ReportOpinions& report);
   void take_answer(const core::TaskKey& key, const core::TaskResult& result);
+  void send_answers();
+  void propose_refused();
+  void commit_facts(const core::MemberFacts& facts);
   void do_write(core::Command command, std::string key, WriteDone done);
   void do_read(bool linearizable, ReadDone done);
   void read_done(const raft::ReadDone& read);
+  void client_read_done(const raft::ReadDone& read);
   void finish_reads();
   void fail_waiting();
   api::Snapshot snapshot();
@@ -146,7 +150,12 @@ class Group {
   std::map<std::uint64_t, core::Task> confirming_;                        // dispatches, by read token
   std::map<std::uint64_t, std::pair<std::string, std::uint64_t>> peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t> proposed_;  // (observer, node) → sequence
-  std::set<core::TaskKey> answered_;                                       // proposed, not yet applied
+  // Proposed as leader, not yet applied; proposed again if there was no room.
+  std::map<core::TaskKey, core::TaskResult> answers_;
+  std::map<std::string, core::command::AlertFinished> finished_alerts_;
+  bool propose_again_ = false;
+  std::map<core::TaskKey, core::TaskResult> unsent_answers_;  // of this host: no way to the leader yet
+  std::shared_ptr<const core::State> shared_state_;           // for readers; null once it is old
 
   std::unique_ptr<RaftDriver> driver_;  // last: its callbacks reach all of the above
 };

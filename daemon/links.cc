@@ -197,6 +197,10 @@ bool Links::take_hello(Incoming& in, const wire::Frame& frame) {
   }
   if (!out_.contains(certified)) return refuse("it is not a member of this group");
   if (const Status known = events_.on_hello(*hello); !known) return refuse(known.error().what);
+  for (auto at = in_.begin(); at != in_.end();) {  // it opens one at a time: an older one is dead
+    const auto one = at++;
+    if (one->second->peer == certified) drop(one->first);
+  }
   in.peer = certified;
   in.stream->write(pack(self_));
   Outgoing& out = *out_.at(certified);

@@ -217,9 +217,9 @@ Member::~Member() {
     group_loop_.stop();
     group_thread_.join();
   }
-  disk_.reset();    // what was queued is done, nothing new comes
+  if (work_ != nullptr) work_->close();  // turns the work loop: what it may call must still be there
+  disk_.reset();                         // what was queued is done, nothing new comes
   parser_.reset();
-  if (work_ != nullptr) work_->close();
   group_.reset();
   work_.reset();
 }

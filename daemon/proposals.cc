@@ -35,6 +35,7 @@ void Group::rejected(const raft::Rejected& rejected) {
   const auto found = proposing_.find(rejected.token);
   wake_proposed_ = false;
   proposed_.clear();
+  propose_again_ = true;
   if (found == proposing_.end()) return;
   to_work([done = std::move(found->second.second), code = rejected.code] {
     done(fail(code, code == Code::Busy ? "too much waits to be committed" : "this member does not lead"));
@@ -77,21 +78,50 @@ void Group::take_report(const core::command::ReportOpinions& report) {
 void Group::answer(core::TaskKey key, core::TaskResult result) {
   loop_.post([this, key = std::move(key), result = std::move(result)] {
     if (leading_) return take_answer(key, result);
-    const std::string& leader = driver_->raft().leader();
-    // Without a leader it is dropped: the next one asks again and is answered from the journal.
-    if (links_ != nullptr && !leader.empty()) links_->send(leader, wire::Answer{key, result});
+    if (links_ == nullptr) return;
+    if (unsent_answers_.size() >= kPendingMax) unsent_answers_.erase(unsent_answers_.begin());
+    unsent_answers_[key] = result;
+    send_answers();
   });
 }
 
+/// What could not be told yet, to the leader. A next leader asks by itself as well, and is answered
+/// from the journal.
+void Group::send_answers() {
+  const std::string& leader = driver_->raft().leader();
+  if (links_ == nullptr || leader.empty() || !links_->up(leader)) return;
+  for (const auto& [key, result] : unsent_answers_) links_->send(leader, wire::Answer{key, result});
+  unsent_answers_.clear();
+}
+
 void Group::take_answer(const core::TaskKey& key, const core::TaskResult& result) {
-  if (!leading_ || !answered_.insert(key).second) return;
+  if (!leading_ || !answers_.emplace(key, result).second) return;
   propose(core::command::TaskFinished{key, result}, "", nullptr);
 }
 
 void Group::alert_finished(std::string key, bool delivered, std::string why) {
   loop_.post([this, key = std::move(key), delivered, why = std::move(why)] {
-    if (leading_) propose(core::command::AlertFinished{key, delivered, why}, "", nullptr);
+    if (!leading_) return;
+    const core::command::AlertFinished finished{key, delivered, why};
+    finished_alerts_[key] = finished;
+    propose(finished, "", nullptr);
   });
+}
+
+/// What hosts and receivers said once and was refused for want of room.
+void Group::propose_refused() {
+  if (!leading_ || !std::exchange(propose_again_, false)) return;
+  for (const auto& [key, result] : answers_) {
+    propose(core::command::TaskFinished{key, result}, "", nullptr);
+  }
+  for (const auto& [key, finished] : finished_alerts_) propose(finished, "", nullptr);
+}
+
+/// Only what the group does not know yet.
+void Group::commit_facts(const core::MemberFacts& facts) {
+  const auto known = engine_.state().members.find(facts.name);
+  if (known != engine_.state().members.end() && known->second == facts) return;
+  propose(core::command::SetFacts{facts}, "", nullptr);
 }
 
 void Group::write(core::Command command, std::string key, WriteDone done) {
@@ -144,6 +174,10 @@ void Group::read_done(const raft::ReadDone& read) {
     links_->send(peer, wire::ReadIndexReply{id, read.ok, read.index});
     return;
   }
+  client_read_done(read);
+}
+
+void Group::client_read_done(const raft::ReadDone& read) {
   const auto found = reads_.find(read.token);
   if (found == reads_.end()) return;
   if (read.ok) {
@@ -171,7 +205,8 @@ void Group::finish_reads() {
 /// Leadership is lost: what was proposed may or may not be committed by the next leader.
 void Group::fail_waiting() {
   proposed_.clear();
-  answered_.clear();
+  answers_.clear();
+  finished_alerts_.clear();
   confirming_.clear();
   for (auto& [index, write] : writes_) {
     to_work([done = std::move(write.done), key = write.key] {
@@ -184,7 +219,8 @@ void Group::fail_waiting() {
 api::Snapshot Group::snapshot() {
   const core::Duration stale = io::Loop::now() - leader_heard_;
   const auto stale_ms = std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
-  return {std::make_shared<const core::State>(engine_.state()), status(), leading_ ? 0 : stale_ms};
+  if (shared_state_ == nullptr) shared_state_ = std::make_shared<const core::State>(engine_.state());
+  return {shared_state_, status(), leading_ ? 0 : stale_ms};
 }
 
 api::GroupStatus Group::status() const {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/check.h"
 #include "daemon/log.h"
 
 namespace fettle::daemon {
@@ -58,7 +59,7 @@ void RaftDriver::save() {
   saving_ = true;
   auto batches = std::make_shared<std::vector<raft::Persist>>(std::exchange(unsaved_, {}));
   const std::uint64_t last = batches->back().batch;
-  disk_.submit(
+  const bool queued = disk_.submit(
       loop_,
       [this, batches] {
         if (const Status saved = store_.save(*batches); !saved) {
@@ -72,6 +73,7 @@ void RaftDriver::save() {
         step(raft::Persisted{last});
         if (!saving_ && !unsaved_.empty()) save();
       });
+  FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
 }
 
 void RaftDriver::arm() {

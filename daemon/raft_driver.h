@@ -16,6 +16,8 @@ namespace fettle::daemon {
 
 /// The exit code of a process whose disk failed: the service manager must not restart it.
 inline constexpr int kExitDiskFailed = 74;
+/// The exit code of a member whose file names other voters than the group has; a person must look.
+inline constexpr int kExitWrongVoters = 78;
 
 struct RaftEvents {
   std::function<void(const raft::Message&)> send;

@@ -34,7 +34,9 @@ GroupEvents Work::events() {
           .cancel = [this](core::TaskKey key, core::Fence fence, std::string reason) {
             performer_.cancel(std::move(key), fence, std::move(reason));
           },
-          .happened = [this](const std::vector<core::Event>& events) { server_->publish(events); },
+          .happened = [this](const std::vector<core::Event>& events) {
+            if (server_ != nullptr) server_->publish(events);
+          },
           .deliver = [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
             outbox_.send(receiver, {std::move(key), std::move(body)});
           }};
