@@ -1,5 +1,6 @@
 #include "cli/tables.h"
 
+#include <array>
 #include <cstdio>
 
 #include "cli/output.h"
@@ -8,7 +9,10 @@ namespace fettle::cli {
 namespace {
 
 std::string milliseconds(const ordered_json& value) {
-  return value.is_null() ? "-" : value.dump() + " ms";
+  if (!value.is_number_float()) return value.is_null() ? "-" : value.dump() + " ms";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f ms", value.get<double>());
+  return text.data();
 }
 
 void line(const std::string& text) { std::printf("%s\n", text.c_str()); }
@@ -28,7 +32,7 @@ void print_status(const ordered_json& status) {
   const ordered_json& cluster = status["cluster"];
   line(bold(cell(cluster["name"])) + ": leader " + cell(cluster["leader"]) + ", term " +
        cell(cluster["term"]) + ", spec revision " + cell(status["revision"]) + ", " +
-       cell(status["open_incidents"]) + " open incidents");
+       cell(status["open_incidents"]) + " open incident" + (status["open_incidents"] == 1 ? "" : "s"));
   for (const ordered_json& freeze : status["freezes"]) {
     const std::string what = freeze["service"] == "" ? "everything" : "service " + cell(freeze["service"]);
     line("FROZEN: " + what + " until " + time_cell(freeze["until"]) + " by " + cell(freeze["by"]) +

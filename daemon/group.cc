@@ -39,7 +39,8 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       wake_timer_(loop),
       sweeper_(loop),
       applied_clock_(io::Loop::now()),
-      leader_heard_(io::Loop::now()) {
+      leader_heard_(io::Loop::now()),
+      told_before_(loaded.entries.empty() ? Index{} : loaded.entries.back().index) {
   std::vector<Peer> peers;
   for (const Peer& member : config_.members) {
     if (member.name != self()) peers.push_back(member);
@@ -179,7 +180,7 @@ void Group::begin_to_lead() {
 
 void Group::carry_out(const core::Effect& effect) {
   if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
-    log::event(happened->event);
+    if (happened->event.index > told_before_) log::event(happened->event);
     told_events_.push_back(happened->event);
   } else if (std::holds_alternative<core::effect::WatchesChanged>(effect)) {
     tell_watches();

@@ -138,6 +138,7 @@ class Group {
   bool wake_proposed_ = false;
   core::Time applied_clock_;         // this host's clock when it last applied
   core::Time leader_heard_;
+  Index told_before_;                // entries up to here were applied, and told, before this start
   std::string told_leader_;
   Term told_term_;
   std::vector<core::Event> told_events_;   // of this step, not yet posted
