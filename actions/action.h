@@ -1,5 +1,6 @@
-// Action: one way to act on a host. `core::Executor` decides when; this does it. Answers exactly once,
-// on the loop, never from within; destroying it is the kill: nothing more happens and nobody is told.
+// Action: one way to act on a host. `core::Executor` decides when; this does it. Answers exactly
+// once, on the loop, never from within; destroying it is the kill: nothing more happens and nobody
+// is told.
 #pragma once
 
 #include <functional>

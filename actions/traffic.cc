@@ -2,8 +2,8 @@
 // Happy path of isolate: read → (already out: done) → set maint, or drain if the node lives → read
 // back. It answers the process and the state it found, so that restore undoes only what we set.
 // Happy path of restore: read → set ready → read until the server runs.
-// Failures: not on the allow-list, no such director, what the director says, a read-back that differs,
-// a state that a person set meanwhile, no end in time.
+// Failures: not on the allow-list, no such director, what the director says, a read-back that
+// differs, a state that a person set meanwhile, no end in time.
 #include <utility>
 
 #include "actions/action.h"
@@ -18,9 +18,7 @@ using directors::ServerState;
 
 constexpr core::Duration kReadBackEvery = std::chrono::milliseconds(100);
 
-core::TaskResult failed(std::string text) {
-  return {core::TaskState::Failed, std::move(text), {}};
-}
+core::TaskResult failed(std::string text) { return {core::TaskState::Failed, std::move(text), {}}; }
 
 class Traffic final : public Action {
  public:
@@ -37,7 +35,9 @@ class Traffic final : public Action {
   void inspect(const core::JournalEntry& entry, Found found) override {
     constexpr core::Duration kInspectTimeout = std::chrono::seconds(5);
     deadline_ = io::Loop::now() + kInspectTimeout;
-    done_ = [found](core::TaskResult result) { found(core::Finding::CannotTell, std::move(result)); };
+    done_ = [found](core::TaskResult result) {
+      found(core::Finding::CannotTell, std::move(result));
+    };
     if (!open(entry.input)) return;
     read([this, found](const ServerState& state) {
       const bool out = state.admin == ServerAdmin::Maint || state.admin == ServerAdmin::Drain;
@@ -57,7 +57,8 @@ class Traffic final : public Action {
     server_ = core::text_option(input, "server");
     if (!core::allows(context_.allow, kind, socket)) {
       answer_soon({core::TaskState::Refused,
-                   "this host's allow-list (allow." + kind + ") does not hold " + socket, {}});
+                   "this host's allow-list (allow." + kind + ") does not hold " + socket,
+                   {}});
       return false;
     }
     auto made = directors::make(kind, input, context_.loop);
@@ -85,7 +86,9 @@ class Traffic final : public Action {
     director_->set(server_, wanted, dead, left(), [this, found, wanted](const Status& set) {
       if (!set) return answer(failed(set.error().what));
       read([this, found, wanted](const ServerState& now) {
-        if (now.admin != wanted) return answer(failed("set " + std::string(to_string(wanted)) + ", but it is " + seen(now)));
+        if (now.admin != wanted)
+          return answer(
+              failed("set " + std::string(to_string(wanted)) + ", but it is " + seen(now)));
         answer({core::TaskState::Done, seen(now), output(found, now)});
       });
     });
@@ -96,7 +99,8 @@ class Traffic final : public Action {
     const std::string set = core::text_option(input_, "set");
     if (found.admin == ServerAdmin::Ready) return wait_running(found);
     if (pid == found.process && !set.empty() && set != to_string(found.admin)) {
-      return answer(failed("external: a person set it to " + seen(found) + ", Fettle had set " + set));
+      return answer(
+          failed("external: a person set it to " + seen(found) + ", Fettle had set " + set));
     }
     director_->set(server_, ServerAdmin::Ready, false, left(), [this](const Status& done) {
       if (!done) return answer(failed(done.error().what));
@@ -109,7 +113,8 @@ class Traffic final : public Action {
       return answer({core::TaskState::Done, seen(now), {}});
     }
     if (left() <= kReadBackEvery) return answer(failed("it is " + seen(now) + ", not running yet"));
-    timer_.start(kReadBackEvery, [this] { read([this](const ServerState& later) { wait_running(later); }); });
+    timer_.start(kReadBackEvery,
+                 [this] { read([this](const ServerState& later) { wait_running(later); }); });
   }
 
   static std::string seen(const ServerState& state) {

@@ -41,7 +41,8 @@ void OutboxSender::next(const std::string& name) {
     return;
   }
   lane.receiver = std::move(*made);
-  lane.receiver->deliver(lane.queue.front(), [this, name](const Status& status) { answered(name, status); });
+  lane.receiver->deliver(lane.queue.front(),
+                         [this, name](const Status& status) { answered(name, status); });
 }
 
 void OutboxSender::answered(const std::string& name, const Status& status) {

@@ -18,7 +18,8 @@ namespace fettle::alerts {
 class OutboxSender {
  public:
   static constexpr std::size_t kQueuedPerReceiverMax = 4096;
-  using Finished = std::function<void(const std::string& key, bool delivered, const std::string& why)>;
+  using Finished =
+      std::function<void(const std::string& key, bool delivered, const std::string& why)>;
 
   OutboxSender(io::Loop& loop, ReceiverContext context, Finished finished);
   OutboxSender(const OutboxSender&) = delete;

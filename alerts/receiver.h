@@ -1,5 +1,6 @@
-// Receiver: one way to tell people. Asynchronous; each delivery is answered exactly once, on the loop,
-// never from within; destroying it is silent. A receiver that is dead or slow delays nobody else.
+// Receiver: one way to tell people. Asynchronous; each delivery is answered exactly once, on the
+// loop, never from within; destroying it is silent. A receiver that is dead or slow delays nobody
+// else.
 #pragma once
 
 #include <functional>

@@ -4,8 +4,8 @@ namespace fettle::alerts {
 
 using core::OptionType;
 
-#define FETTLE_KIND(identifier, ...)                                                      \
-  Result<std::unique_ptr<Receiver>> make_##identifier(const core::ReceiverSpec& spec,     \
+#define FETTLE_KIND(identifier, ...)                                                  \
+  Result<std::unique_ptr<Receiver>> make_##identifier(const core::ReceiverSpec& spec, \
                                                       ReceiverContext& context);
 #include "alerts/kinds.inc"
 #undef FETTLE_KIND

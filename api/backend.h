@@ -1,5 +1,5 @@
-// Backend: what the API asks of the daemon. Called and answered on the work loop, never from within;
-// each answer comes once, by a deadline that the backend keeps.
+// Backend: what the API asks of the daemon. Called and answered on the work loop, never from
+// within; each answer comes once, by a deadline that the backend keeps.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace fettle::api {
 
 struct MemberStatus {
   std::string name;
-  std::string role;       // voter | agent
+  std::string role;  // voter | agent
   std::string zone;
-  std::string state;      // leader | follower | candidate | unreachable
+  std::string state;  // leader | follower | candidate | unreachable
   std::string address;
   std::string version;
   std::optional<double> rtt_ms;
@@ -29,7 +29,7 @@ struct GroupStatus {
   std::string cluster;
   std::uint64_t generation = 1;
   std::uint64_t term = 0;
-  std::string leader;     // empty: none known
+  std::string leader;  // empty: none known
   std::uint64_t commit_index = 0;
   std::string self;
   std::vector<MemberStatus> members;
@@ -39,7 +39,7 @@ struct GroupStatus {
 struct Snapshot {
   std::shared_ptr<const core::State> state;
   GroupStatus group;
-  std::int64_t stale_ms = 0;       // since this member last heard its leader, or led
+  std::int64_t stale_ms = 0;  // since this member last heard its leader, or led
 };
 
 struct ParseOutcome {
@@ -52,12 +52,13 @@ class Backend {
   virtual ~Backend() = default;
   /// The state; `linearizable`: as of after this call, which needs a leader.
   virtual void read(bool linearizable, std::function<void(Result<Snapshot>)> done) = 0;
-  /// Commits the command; the same key (never empty) is applied once and gets the kept answer again.
-  /// InDoubt: it may or may not have happened.
+  /// Commits the command; the same key (never empty) is applied once and gets the kept answer
+  /// again. InDoubt: it may or may not have happened.
   virtual void write(core::Command command, std::string key,
                      std::function<void(Result<core::ClientAnswer>)> done) = 0;
   /// Parses the files off the loop.
-  virtual void parse(std::vector<core::SourceFile> files, std::function<void(ParseOutcome)> done) = 0;
+  virtual void parse(std::vector<core::SourceFile> files,
+                     std::function<void(ParseOutcome)> done) = 0;
   /// True once a leader is known and its log applied so far.
   virtual bool ready() = 0;
 };

@@ -46,7 +46,8 @@ EventRing::Batch EventRing::after(EventId id, std::size_t events_max) const {
     batch.gap = dropped_ ? id < *dropped_ : before_first;
   }
   auto at = std::ranges::upper_bound(events_, id, {}, id_of);
-  for (; at != events_.end() && batch.events.size() < events_max; ++at) batch.events.push_back(&*at);
+  for (; at != events_.end() && batch.events.size() < events_max; ++at)
+    batch.events.push_back(&*at);
   return batch;
 }
 

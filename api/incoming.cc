@@ -121,9 +121,8 @@ BodyLength body_length(lws* connection, const std::string& path, std::size_t byt
   if (failed == std::errc::invalid_argument || (failed == std::errc() && at != end)) {
     length.refused = error_response(400, "invalid", "Content-Length is no number", path);
   } else if (failed != std::errc() || length.bytes > bytes_max) {
-    length.refused = error_response(413, "too_large",
-                                    "the body is larger than " + std::to_string(bytes_max) + " bytes",
-                                    path);
+    length.refused = error_response(
+        413, "too_large", "the body is larger than " + std::to_string(bytes_max) + " bytes", path);
   }
   return length;
 }

@@ -10,14 +10,15 @@
 
 namespace fettle::api {
 
-/// The request's head (method, path, query, headers we look at, who asks). The body is not read yet.
+/// The request's head (method, path, query, headers we look at, who asks). The body is not read
+/// yet.
 Request read_head(lws* connection);
 
 /// `name` is in lower case and ends with a colon; empty if absent.
 std::string custom_header(lws* connection, const char* name);
 
-/// How long the body is; or the answer that refuses it (a length that is no number, is missing where
-/// the body is chunked, or passes `bytes_max`).
+/// How long the body is; or the answer that refuses it (a length that is no number, is missing
+/// where the body is chunked, or passes `bytes_max`).
 struct BodyLength {
   std::size_t bytes = 0;
   bool given = false;

@@ -1,7 +1,8 @@
-// Happy path of a write: body → command → the backend commits it → its answer. Of a new spec: files →
-// parsed off the loop → compared with the applied one → committed, or only the difference answered.
-// Failures: what is wrong in the request is 400 and changes nothing; a rule of the engine forbids it
-// (409); no leader (503); an outcome that can't be known (504 with the key to ask again).
+// Happy path of a write: body → command → the backend commits it → its answer. Of a new spec: files
+// → parsed off the loop → compared with the applied one → committed, or only the difference
+// answered. Failures: what is wrong in the request is 400 and changes nothing; a rule of the engine
+// forbids it (409); no leader (503); an outcome that can't be known (504 with the key to ask
+// again).
 #include "api/routes.h"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ constexpr core::Duration kFreezeMax = std::chrono::hours(24 * 30);
 Response ok(const ordered_json& body) { return {200, "application/json", dump(body) + "\n"}; }
 
 Response error(const Error& error, const std::string& path) {
-  return error_response(http_status(error.code), std::string(to_string(error.code)), error.what, path);
+  return error_response(http_status(error.code), std::string(to_string(error.code)), error.what,
+                        path);
 }
 
 /// As error(), with the key to ask again if nobody knows whether it happened.
@@ -124,13 +126,13 @@ Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kin
 
 void write(const Request& request, Backend& backend, core::Command command, Done done,
            Answered view) {
-  backend.write(std::move(command), request.idempotency_key,
-                [request, done = std::move(done),
-                 view = std::move(view)](Result<core::ClientAnswer> answer) {
-                  if (!answer) return done(write_error(answer.error(), request));
-                  if (!answer->ok) return done(write_error({answer->code, answer->text}, request));
-                  done(view(*answer));
-                });
+  backend.write(
+      std::move(command), request.idempotency_key,
+      [request, done = std::move(done), view = std::move(view)](Result<core::ClientAnswer> answer) {
+        if (!answer) return done(write_error(answer.error(), request));
+        if (!answer->ok) return done(write_error({answer->code, answer->text}, request));
+        done(view(*answer));
+      });
 }
 
 Response message_view(const core::ClientAnswer& answer) { return ok({{"message", answer.text}}); }
@@ -163,8 +165,8 @@ Result<std::string> text_in(const json& body, const char* key) {
   if (!found->is_string()) return fail(Code::Invalid, std::string(key) + " is a text");
   const auto& text = found->get_ref<const std::string&>();
   if (text.size() > kReasonBytesMax) {
-    return fail(Code::Invalid, std::string(key) + " is longer than " +
-                                   std::to_string(kReasonBytesMax) + " bytes");
+    return fail(Code::Invalid,
+                std::string(key) + " is longer than " + std::to_string(kReasonBytesMax) + " bytes");
   }
   return text;
 }
@@ -199,7 +201,8 @@ Result<core::Command> freeze_command(const Request& request) {
   FETTLE_TRY(std::string service, text_in(body, "service"));
   const auto length = length_text.empty() ? kFreezeDefault : to_duration(length_text);
   if (!length || *length <= core::Duration{0} || *length > kFreezeMax) {
-    return fail(Code::Invalid, "for is a duration up to " + core::to_string(kFreezeMax) + ", such as 1h");
+    return fail(Code::Invalid,
+                "for is a duration up to " + core::to_string(kFreezeMax) + ", such as 1h");
   }
   return core::command::Freeze{std::move(service), *length, request.who, std::move(reason)};
 }
@@ -223,12 +226,14 @@ Result<std::vector<core::SourceFile>> files_of(const Request& request) {
   FETTLE_TRY(const json body, body_of(request, {"files"}));
   const auto list = body.find("files");
   if (list == body.end() || !list->is_array() || list->size() > kFilesMax) {
-    return fail(Code::Invalid, "files is a list of {name, text}, at most " + std::to_string(kFilesMax));
+    return fail(Code::Invalid,
+                "files is a list of {name, text}, at most " + std::to_string(kFilesMax));
   }
   std::vector<core::SourceFile> files;
   for (const json& file : *list) {
     const bool whole = file.is_object() && file.size() == 2 && file.contains("name") &&
-                       file.contains("text") && file["name"].is_string() && file["text"].is_string();
+                       file.contains("text") && file["name"].is_string() &&
+                       file["text"].is_string();
     if (!whole) return fail(Code::Invalid, "a file is {\"name\": text, \"text\": text}");
     files.push_back({file["name"].get<std::string>(), file["text"].get<std::string>()});
   }
@@ -266,18 +271,20 @@ void commit_spec(const Request& request, Backend& backend, core::Spec spec, cons
 void apply_spec(const Request& request, Backend& backend, Done done) {
   auto files = files_of(request);
   if (!files) return done(error(files.error(), request.path));
-  backend.parse(std::move(*files), [request, &backend, done = std::move(done)](ParseOutcome parsed) {
-    if (!parsed.spec) {
-      std::string text;
-      for (const std::string& line : parsed.errors) text += (text.empty() ? "" : "\n") + line;
-      return done(error({Code::Invalid, text}, request.path));
-    }
-    backend.read(true, [request, &backend, spec = std::move(*parsed.spec),
-                        done](Result<Snapshot> now) mutable {
-      if (!now) return done(error(now.error(), request.path));
-      commit_spec(request, backend, std::move(spec), *now, done);
-    });
-  });
+  backend.parse(std::move(*files),
+                [request, &backend, done = std::move(done)](ParseOutcome parsed) {
+                  if (!parsed.spec) {
+                    std::string text;
+                    for (const std::string& line : parsed.errors)
+                      text += (text.empty() ? "" : "\n") + line;
+                    return done(error({Code::Invalid, text}, request.path));
+                  }
+                  backend.read(true, [request, &backend, spec = std::move(*parsed.spec),
+                                      done](Result<Snapshot> now) mutable {
+                    if (!now) return done(error(now.error(), request.path));
+                    commit_spec(request, backend, std::move(spec), *now, done);
+                  });
+                });
 }
 
 std::vector<std::string> parts_of(const std::string& path) {
@@ -291,7 +298,8 @@ std::vector<std::string> parts_of(const std::string& path) {
   return parts;
 }
 
-void get(const Request& request, Backend& backend, const std::vector<std::string>& parts, Done done) {
+void get(const Request& request, Backend& backend, const std::vector<std::string>& parts,
+         Done done) {
   if (request.path == "/healthz") return done({200, "text/plain", "ok\n"});
   if (request.path == "/readyz") {
     return done(backend.ready() ? Response{200, "text/plain", "ready\n"}
@@ -317,10 +325,12 @@ void post(const Request& request, Backend& backend, const std::vector<std::strin
           Done done) {
   if (request.path == "/v1/spec") return apply_spec(request, backend, std::move(done));
   if (request.path == "/v1/freeze") {
-    return write_or_refuse(request, backend, freeze_command(request), std::move(done), message_view);
+    return write_or_refuse(request, backend, freeze_command(request), std::move(done),
+                           message_view);
   }
   if (request.path == "/v1/unfreeze") {
-    return write_or_refuse(request, backend, unfreeze_command(request), std::move(done), message_view);
+    return write_or_refuse(request, backend, unfreeze_command(request), std::move(done),
+                           message_view);
   }
   if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes") {
     return write_or_refuse(request, backend, node_command(request, parts[2], parts[3]),
@@ -338,18 +348,24 @@ bool good_key(const std::string& key) {
 
 int http_status(Code code) {
   switch (code) {
-    case Code::Invalid: return 400;
-    case Code::NotFound: return 404;
+    case Code::Invalid:
+      return 400;
+    case Code::NotFound:
+      return 404;
     case Code::Conflict:
-    case Code::Refused: return 409;
-    case Code::InDoubt: return 504;
+    case Code::Refused:
+      return 409;
+    case Code::InDoubt:
+      return 504;
     case Code::Timeout:
     case Code::NotLeader:
     case Code::Unreachable:
     case Code::Busy:
-    case Code::Cancelled: return 503;
+    case Code::Cancelled:
+      return 503;
     case Code::Corrupt:
-    case Code::Io: return 500;
+    case Code::Io:
+      return 500;
   }
   return 500;
 }
@@ -368,9 +384,8 @@ void route(const Request& request, Backend& backend, std::function<void(Response
     return done(error_response(405, "method_not_allowed", "GET or POST", request.path));
   }
   if (!request.may_write) {
-    return done(error_response(403, "read_only",
-                               "this listener only reads: write over the local socket",
-                               request.path));
+    return done(error_response(
+        403, "read_only", "this listener only reads: write over the local socket", request.path));
   }
   if (!good_key(request.idempotency_key)) {
     return done(error({Code::Invalid, "Idempotency-Key is 1 to 128 printable ASCII characters"},

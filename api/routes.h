@@ -15,10 +15,11 @@ struct Request {
   std::string path;
   std::map<std::string, std::string> query;
   std::string content_type;
-  std::string idempotency_key;  // the client's, or one that the server made; never empty for a write
+  std::string
+      idempotency_key;  // the client's, or one that the server made; never empty for a write
   std::string body;
-  bool may_write = false;       // came over the local socket
-  std::string who;              // who asked, for the journal
+  bool may_write = false;  // came over the local socket
+  std::string who;         // who asked, for the journal
 };
 
 struct Response {

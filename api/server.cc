@@ -1,10 +1,11 @@
 // libwebsockets drives this by callbacks on our loop; one exchange at a time on a connection.
-// Happy path: HTTP (→ HTTP_BODY … → HTTP_BODY_COMPLETION) → route → its answer comes later → WRITEABLE:
-// head, then body in parts → the transaction is completed and the connection kept. An event stream
-// stays in WRITEABLE for its lifetime: it has a place in the ring and takes what comes after it.
-// Failures: a body we refuse (answered at once, what still comes is thrown away, then closed); the
-// connection closes first (the answer finds nobody); a client that neither sends nor reads in time
-// (closed); a stream that falls so far behind that the ring dropped its place (closed).
+// Happy path: HTTP (→ HTTP_BODY … → HTTP_BODY_COMPLETION) → route → its answer comes later →
+// WRITEABLE: head, then body in parts → the transaction is completed and the connection kept. An
+// event stream stays in WRITEABLE for its lifetime: it has a place in the ring and takes what comes
+// after it. Failures: a body we refuse (answered at once, what still comes is thrown away, then
+// closed); the connection closes first (the answer finds nobody); a client that neither sends nor
+// reads in time (closed); a stream that falls so far behind that the ring dropped its place
+// (closed).
 #include "api/server.h"
 
 #include <grp.h>
@@ -41,17 +42,17 @@ struct Exchange {
   Request request;
   Response response;
   bool dispatched = false;
-  bool body_complete = false;   // all of it came, or there is none
+  bool body_complete = false;  // all of it came, or there is none
   bool answered = false;
   bool head_sent = false;
   bool close_after = false;
-  bool lingering = false;       // answered; waits for the client to close, or for its time to end
+  bool lingering = false;  // answered; waits for the client to close, or for its time to end
   std::size_t thrown_away_bytes = 0;
   std::size_t sent = 0;
 
   bool streaming = false;
-  bool stream_begun = false;   // something but the opening was sent
-  bool unread = false;         // the last part waits for the client to read
+  bool stream_begun = false;  // something but the opening was sent
+  bool unread = false;        // the last part waits for the client to read
   EventId place;
   std::string pending;
 };
@@ -74,15 +75,14 @@ bool send_head(const Exchange& exchange) {
   const lws_filepos_t length =
       exchange.streaming ? LWS_ILLEGAL_HTTP_CONTENT_LEN : exchange.response.body.size();
   const auto status = static_cast<unsigned>(exchange.response.status);
-  if (lws_add_http_common_headers(connection, status, exchange.response.content_type.c_str(), length,
-                                  &at, end) != 0) {
+  if (lws_add_http_common_headers(connection, status, exchange.response.content_type.c_str(),
+                                  length, &at, end) != 0) {
     return false;
   }
   const auto add = [&](const char* name, std::string_view value) {
-    return lws_add_http_header_by_name(
-               connection, reinterpret_cast<const unsigned char*>(name),
-               reinterpret_cast<const unsigned char*>(value.data()), static_cast<int>(value.size()),
-               &at, end) == 0;
+    return lws_add_http_header_by_name(connection, reinterpret_cast<const unsigned char*>(name),
+                                       reinterpret_cast<const unsigned char*>(value.data()),
+                                       static_cast<int>(value.size()), &at, end) == 0;
   };
   if (!add("cache-control:", "no-store")) return false;
   if (exchange.close_after && !exchange.streaming && !add("connection:", "close")) return false;
@@ -109,7 +109,9 @@ struct Server::Http {
   std::array<void*, 1> loops{};
 
   Http(io::Loop& on, Backend& behind, const ServerConfig& config)
-      : loop(on), backend(behind), client_timeout_s(static_cast<int>(config.client_timeout.count())),
+      : loop(on),
+        backend(behind),
+        client_timeout_s(static_cast<int>(config.client_timeout.count())),
         heartbeat(on) {}
 
   Status listen(const ServerConfig& config);
@@ -143,13 +145,22 @@ int Server::Http::on_event(lws* connection, lws_callback_reasons reason, void* u
   auto* http = static_cast<Http*>(lws_context_user(lws_get_context(connection)));
   auto* own = static_cast<PerConnection*>(user);
   switch (static_cast<int>(reason)) {
-    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return http->full(connection) ? -1 : 0;
-    case LWS_CALLBACK_WSI_CREATE: ++http->connections_of(connection); return 0;
-    case LWS_CALLBACK_WSI_DESTROY: --http->connections_of(connection); return 0;
-    case LWS_CALLBACK_HTTP: return http->begin(connection, *own);
-    case LWS_CALLBACK_HTTP_BODY: return http->body(*own, static_cast<const char*>(in), size);
-    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return http->body_complete(*own);
-    case LWS_CALLBACK_HTTP_WRITEABLE: return http->writable(*own);
+    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+      return http->full(connection) ? -1 : 0;
+    case LWS_CALLBACK_WSI_CREATE:
+      ++http->connections_of(connection);
+      return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+      --http->connections_of(connection);
+      return 0;
+    case LWS_CALLBACK_HTTP:
+      return http->begin(connection, *own);
+    case LWS_CALLBACK_HTTP_BODY:
+      return http->body(*own, static_cast<const char*>(in), size);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+      return http->body_complete(*own);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+      return http->writable(*own);
     case LWS_CALLBACK_CLOSED_HTTP:
       if (own != nullptr) http->forget(*own);
       return 0;
@@ -157,8 +168,10 @@ int Server::Http::on_event(lws* connection, lws_callback_reasons reason, void* u
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
     case LWS_CALLBACK_RAW_ADOPT:
-    case LWS_CALLBACK_RAW_RX: return -1;
-    default: return 0;
+    case LWS_CALLBACK_RAW_RX:
+      return -1;
+    default:
+      return 0;
   }
 }
 
@@ -253,7 +266,8 @@ void Server::Http::begin_events(Exchange& exchange) {
   }
   const auto id = parse_event_id(since->second);
   if (!id) {
-    return answer(exchange, error_response(400, "invalid", "since is an index, or index.n", request.path));
+    return answer(exchange,
+                  error_response(400, "invalid", "since is an index, or index.n", request.path));
   }
   const EventRing::Batch batch = ring.after(*id, EventRing::kKept);
   Response response{200, "application/x-ndjson", batch.gap ? gap_line() : ""};
@@ -389,7 +403,8 @@ Status Server::Http::listen(const ServerConfig& config) {
   local = add_listener("local", config.socket, 0, true);
   if (local == nullptr) return fail(Code::Io, "listen.socket: cannot listen on " + config.socket);
   const group* fettle = getgrnam("fettle");
-  const bool owned = fettle == nullptr || chown(config.socket.c_str(), geteuid(), fettle->gr_gid) == 0;
+  const bool owned =
+      fettle == nullptr || chown(config.socket.c_str(), geteuid(), fettle->gr_gid) == 0;
   constexpr mode_t kMode = 0660;
   if (!owned || chmod(config.socket.c_str(), kMode) != 0) {
     return fail(Code::Io, "listen.socket: cannot set the mode of " + config.socket);

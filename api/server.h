@@ -1,6 +1,6 @@
-// Server: the HTTP listeners (libwebsockets on our loop): TCP, which only reads, and the unix socket,
-// which may write. Owns connections, their bounds and the event streams; routes.cc says what requests
-// mean. Lives on the work loop: started, told of events and destroyed on its thread.
+// Server: the HTTP listeners (libwebsockets on our loop): TCP, which only reads, and the unix
+// socket, which may write. Owns connections, their bounds and the event streams; routes.cc says
+// what requests mean. Lives on the work loop: started, told of events and destroyed on its thread.
 #pragma once
 
 #include <chrono>
@@ -17,8 +17,8 @@
 namespace fettle::api {
 
 struct ServerConfig {
-  std::optional<core::Address> tcp;   // loopback; read-only
-  std::string socket;                 // path of the unix socket (0660, group `fettle` if it exists)
+  std::optional<core::Address> tcp;  // loopback; read-only
+  std::string socket;                // path of the unix socket (0660, group `fettle` if it exists)
   /// How long a client may take for its header, and between the parts of its body or of our answer.
   std::chrono::seconds client_timeout{10};
 };

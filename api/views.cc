@@ -117,9 +117,8 @@ ordered_json node_view(const core::State& state, const std::string& name) {
                          {"opinion", to_string(c.grade)},
                          {"outcome", to_string(c.outcome)}});
     }
-    opinions.push_back({{"observer", observer},
-                        {"at", to_string(held.wall_at)},
-                        {"classes", std::move(classes)}});
+    opinions.push_back(
+        {{"observer", observer}, {"at", to_string(held.wall_at)}, {"classes", std::move(classes)}});
   }
   view["opinions"] = std::move(opinions);
   view["incident"] = node.incident ? ordered_json(node.incident->value) : ordered_json(nullptr);
@@ -178,9 +177,8 @@ ordered_json run_view(const core::Run& run) {
   for (const core::StepProgress& step : run.steps) {
     ordered_json tasks = ordered_json::array();
     for (const core::TaskProgress& task : step.tasks) {
-      tasks.push_back({{"host", task.host},
-                       {"state", to_string(task.state)},
-                       {"result", task.result}});
+      tasks.push_back(
+          {{"host", task.host}, {"state", to_string(task.state)}, {"result", task.result}});
     }
     steps.push_back({{"id", step.id},
                      {"action", step.action},
@@ -248,7 +246,8 @@ ordered_json error_view(std::string_view code, const std::string& message,
   return {{"error", {{"code", code}, {"message", message}, {"path", path}}}};
 }
 
-std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at) {
+std::string webhook_body(const core::State& state, const core::Alert& alert,
+                         core::WallTime sent_at) {
   ordered_json incidents = ordered_json::array();
   const auto incident = state.incidents.find(alert.incident);
   if (incident != state.incidents.end()) incidents.push_back(incident_view(incident->second));

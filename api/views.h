@@ -1,9 +1,8 @@
-// Views: state → JSON for the API, the event stream and the webhook; keys in their documented order.
-// Nothing else formats JSON for the outside. Pure; the sentences in it are the state's own.
+// Views: state → JSON for the API, the event stream and the webhook; keys in their documented
+// order. Nothing else formats JSON for the outside. Pure; the sentences in it are the state's own.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-
 #include <string>
 #include <string_view>
 
@@ -27,7 +26,8 @@ nlohmann::ordered_json error_view(std::string_view code, const std::string& mess
                                   const std::string& path);
 
 /// The body that a receiver gets for an alert.
-std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at);
+std::string webhook_body(const core::State& state, const core::Alert& alert,
+                         core::WallTime sent_at);
 
 /// One line of text; bytes that are no UTF-8 are replaced.
 std::string dump(const nlohmann::ordered_json& json);

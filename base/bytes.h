@@ -6,9 +6,9 @@
 //   std::string bytes = encode(vote);
 //   Result<Vote> back = decode<Vote>(bytes);
 //
-// An enum needs `constexpr E enum_last(E)` in its namespace: a number past it is refused on reading.
-// A Reader never trusts a length: it is checked against the bytes that are left before anything is
-// allocated, and everything after the first error reads as zero.
+// An enum needs `constexpr E enum_last(E)` in its namespace: a number past it is refused on
+// reading. A Reader never trusts a length: it is checked against the bytes that are left before
+// anything is allocated, and everything after the first error reads as zero.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 // FETTLE_ASSERT: a broken invariant ends the process loudly, in every build.
-// Before a switch of traffic a crash is cheaper than a wrong act, and the service manager restarts us.
+// Before a switch of traffic a crash is cheaper than a wrong act, and the service manager restarts
+// us.
 #pragma once
 
 namespace fettle {

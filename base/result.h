@@ -30,18 +30,30 @@ constexpr Code enum_last(Code) { return Code::InDoubt; }
 /// The field's short name of a code, as the API shows it (`in_doubt`, `not_leader`).
 constexpr std::string_view to_string(Code code) {
   switch (code) {
-    case Code::Invalid: return "invalid";
-    case Code::NotFound: return "not_found";
-    case Code::Conflict: return "conflict";
-    case Code::Timeout: return "timeout";
-    case Code::Refused: return "refused";
-    case Code::Unreachable: return "unreachable";
-    case Code::NotLeader: return "not_leader";
-    case Code::Busy: return "busy";
-    case Code::Cancelled: return "cancelled";
-    case Code::Corrupt: return "corrupt";
-    case Code::Io: return "io";
-    case Code::InDoubt: return "in_doubt";
+    case Code::Invalid:
+      return "invalid";
+    case Code::NotFound:
+      return "not_found";
+    case Code::Conflict:
+      return "conflict";
+    case Code::Timeout:
+      return "timeout";
+    case Code::Refused:
+      return "refused";
+    case Code::Unreachable:
+      return "unreachable";
+    case Code::NotLeader:
+      return "not_leader";
+    case Code::Busy:
+      return "busy";
+    case Code::Cancelled:
+      return "cancelled";
+    case Code::Corrupt:
+      return "corrupt";
+    case Code::Io:
+      return "io";
+    case Code::InDoubt:
+      return "in_doubt";
   }
   return "unknown";
 }
@@ -66,16 +78,16 @@ inline std::unexpected<Error> fail(Code code, std::string what) {
 #define FETTLE_CONCAT(a, b) FETTLE_CONCAT_(a, b)
 /// Evaluates a Result; on error returns it from this function, else binds the value to `name`.
 // NOLINTNEXTLINE(bugprone-macro-parentheses): `name` is a declaration
-#define FETTLE_TRY(name, expression)                                                  \
-  auto FETTLE_CONCAT(result_, __LINE__) = (expression);                               \
-  if (!FETTLE_CONCAT(result_, __LINE__)) {                                            \
-    return std::unexpected(std::move(FETTLE_CONCAT(result_, __LINE__)).error());      \
-  }                                                                                   \
+#define FETTLE_TRY(name, expression)                                             \
+  auto FETTLE_CONCAT(result_, __LINE__) = (expression);                          \
+  if (!FETTLE_CONCAT(result_, __LINE__)) {                                       \
+    return std::unexpected(std::move(FETTLE_CONCAT(result_, __LINE__)).error()); \
+  }                                                                              \
   name = *std::move(FETTLE_CONCAT(result_, __LINE__))
 /// The same for a Status: no value to bind.
-#define FETTLE_CHECK(expression)                                                      \
-  do {                                                                                \
-    if (auto fettle_status = (expression); !fettle_status) {                          \
-      return std::unexpected(std::move(fettle_status).error());                       \
-    }                                                                                 \
+#define FETTLE_CHECK(expression)                                \
+  do {                                                          \
+    if (auto fettle_status = (expression); !fettle_status) {    \
+      return std::unexpected(std::move(fettle_status).error()); \
+    }                                                           \
   } while (false)

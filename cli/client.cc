@@ -164,8 +164,8 @@ Status Client::follow(const std::string& path, std::string& last_id,
   EventReader reader(last_id, on_event);
   io::HttpRequest request{.path = path};
   if (!last_id.empty()) request.headers["Last-Event-ID"] = last_id;
-  FETTLE_TRY(const io::HttpAnswer answer,
-             ask(std::move(request), kStreamMax, [&](std::string_view part) { reader.feed(part); }));
+  FETTLE_TRY(const io::HttpAnswer answer, ask(std::move(request), kStreamMax,
+                                              [&](std::string_view part) { reader.feed(part); }));
   constexpr int kFirstError = 300;
   if (answer.status >= kFirstError) return std::unexpected(error_of(answer));
   return {};

@@ -1,5 +1,5 @@
-// Client: what the commands ask of a daemon's API, over its local socket or http://. One request at a
-// time; it turns a loop of its own until the answer is there.
+// Client: what the commands ask of a daemon's API, over its local socket or http://. One request at
+// a time; it turns a loop of its own until the answer is there.
 #pragma once
 
 #include <functional>
@@ -31,8 +31,8 @@ class Client {
   Result<ordered_json> post(const std::string& path, const ordered_json& body);
   /// The answer's lines (newline-delimited JSON).
   Result<std::string> get_text(const std::string& path);
-  /// Calls `on_event` with the data of each server-sent event until the stream ends; `last_id` is the
-  /// last one seen, and is kept up to date.
+  /// Calls `on_event` with the data of each server-sent event until the stream ends; `last_id` is
+  /// the last one seen, and is kept up to date.
   Status follow(const std::string& path, std::string& last_id,
                 const std::function<void(const std::string& data)>& on_event);
 

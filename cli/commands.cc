@@ -60,18 +60,22 @@ int act_on_node(const Common& common, const NodeOptions& options, const std::str
 
 int exit_code(Code code) {
   switch (code) {
-    case Code::Invalid: return 2;
+    case Code::Invalid:
+      return 2;
     case Code::NotLeader:
     case Code::Unreachable:
-    case Code::Timeout: return 3;
+    case Code::Timeout:
+      return 3;
     case Code::NotFound:
     case Code::Conflict:
-    case Code::Refused: return 4;
+    case Code::Refused:
+      return 4;
     case Code::Busy:
     case Code::Cancelled:
     case Code::Corrupt:
     case Code::Io:
-    case Code::InDoubt: return 1;
+    case Code::InDoubt:
+      return 1;
   }
   return 1;
 }

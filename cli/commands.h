@@ -1,6 +1,6 @@
 // Commands: what each verb of `fettle` does. Each answers its exit code: 0 done; 1 the operation
-// failed; 2 bad usage or bad input, nothing changed; 3 no daemon or no leader reachable; 4 not found
-// or conflicting.
+// failed; 2 bad usage or bad input, nothing changed; 3 no daemon or no leader reachable; 4 not
+// found or conflicting.
 #pragma once
 
 #include <string>

@@ -1,6 +1,5 @@
 // fettle: the operator's command.
 #include <CLI/CLI.hpp>
-
 #include <functional>
 #include <map>
 
@@ -64,9 +63,11 @@ void add_views(CLI::App& app, Chosen& chosen) {
 void add_spec(CLI::App& app, Chosen& chosen) {
   const auto verb = [&](const char* name, const char* help, auto act) {
     auto* command = app.add_subcommand(name, help);
-    command->add_option("-f,--file", chosen.spec.files, "a YAML file, or a folder of them")->required();
-    command->callback(
-        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.spec); }; });
+    command->add_option("-f,--file", chosen.spec.files, "a YAML file, or a folder of them")
+        ->required();
+    command->callback([&chosen, act] {
+      chosen.act = [&chosen, act] { return act(chosen.common, chosen.spec); };
+    });
     return command;
   };
   auto* apply = verb("apply", "commit the files as the new spec", cli::apply);
@@ -74,7 +75,8 @@ void add_spec(CLI::App& app, Chosen& chosen) {
   apply->add_flag("--dry-run", chosen.spec.dry_run, "only show the difference");
   verb("diff", "what apply would change", cli::diff);
   verb("validate", "check the files; needs no daemon", cli::validate)
-      ->add_flag("--syntax", chosen.spec.syntax, "the language alone, not what this version can do");
+      ->add_flag("--syntax", chosen.spec.syntax,
+                 "the language alone, not what this version can do");
 }
 
 void add_acts(CLI::App& app, Chosen& chosen) {
@@ -83,8 +85,9 @@ void add_acts(CLI::App& app, Chosen& chosen) {
     command->add_option("node", chosen.node.node, "the node")->required();
     command->add_option("--reason", chosen.node.reason, "for the journal");
     command->add_flag("--no-wait", chosen.node.no_wait, "do not follow the run to its end");
-    command->callback(
-        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.node); }; });
+    command->callback([&chosen, act] {
+      chosen.act = [&chosen, act] { return act(chosen.common, chosen.node); };
+    });
     return command;
   };
   on_node("isolate", "take a node out of the traffic", cli::isolate)
@@ -98,7 +101,8 @@ void add_acts(CLI::App& app, Chosen& chosen) {
   freeze->callback([&] { chosen.act = [&] { return cli::freeze(chosen.common, chosen.freeze); }; });
   auto* unfreeze = app.add_subcommand("unfreeze", "act again");
   unfreeze->add_option("--service", chosen.freeze.service, "only this one");
-  unfreeze->callback([&] { chosen.act = [&] { return cli::unfreeze(chosen.common, chosen.freeze); }; });
+  unfreeze->callback(
+      [&] { chosen.act = [&] { return cli::unfreeze(chosen.common, chosen.freeze); }; });
 }
 
 void add_init(CLI::App& app, Chosen& chosen) {
@@ -120,8 +124,10 @@ int main(int argc, char** argv) {
   Chosen chosen;
   const std::map<std::string, cli::Format> formats{
       {"table", cli::Format::Table}, {"json", cli::Format::Json}, {"yaml", cli::Format::Yaml}};
-  app.add_option("--socket", chosen.common.socket, "the daemon's local socket")->capture_default_str();
-  app.add_option("--server", chosen.common.server, "http://host:port instead of the socket; it only reads");
+  app.add_option("--socket", chosen.common.socket, "the daemon's local socket")
+      ->capture_default_str();
+  app.add_option("--server", chosen.common.server,
+                 "http://host:port instead of the socket; it only reads");
   app.add_option("--output", chosen.common.format, "table, json or yaml")
       ->transform(CLI::Transformer(formats))
       ->option_text("table|json|yaml");

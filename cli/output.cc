@@ -35,8 +35,8 @@ std::size_t width(const std::string& text) {
 }  // namespace
 
 void print_document(Format format, const ordered_json& document) {
-  const std::string text = format == Format::Yaml ? spec::yaml_of_json(document.dump())
-                                                  : document.dump(2);
+  const std::string text =
+      format == Format::Yaml ? spec::yaml_of_json(document.dump()) : document.dump(2);
   std::printf("%s\n", text.c_str());
 }
 
@@ -61,13 +61,15 @@ void Table::print() const {
   }
 }
 
-std::string bold(const std::string& text) { return on_terminal() ? "\033[1m" + text + "\033[0m" : text; }
+std::string bold(const std::string& text) {
+  return on_terminal() ? "\033[1m" + text + "\033[0m" : text;
+}
 
 std::string coloured(const std::string& word) {
   static const std::map<std::string, int> colours{
-      {"healthy", 32},  {"in_service", 32}, {"succeeded", 32}, {"leader", 32},   {"degraded", 33},
-      {"running", 33},  {"waiting", 33},    {"draining", 33},  {"down", 31},     {"isolated", 31},
-      {"failed", 31},   {"unreachable", 31}, {"unknown", 90},  {"cancelled", 90}};
+      {"healthy", 32}, {"in_service", 32},  {"succeeded", 32}, {"leader", 32},   {"degraded", 33},
+      {"running", 33}, {"waiting", 33},     {"draining", 33},  {"down", 31},     {"isolated", 31},
+      {"failed", 31},  {"unreachable", 31}, {"unknown", 90},   {"cancelled", 90}};
   const auto found = colours.find(word);
   if (!on_terminal() || found == colours.end()) return word;
   return "\033[" + std::to_string(found->second) + "m" + word + "\033[0m";

@@ -1,4 +1,5 @@
-// Output: how answers look: a table for people, JSON or YAML for programs; colour only on a terminal.
+// Output: how answers look: a table for people, JSON or YAML for programs; colour only on a
+// terminal.
 #pragma once
 
 #include <nlohmann/json.hpp>

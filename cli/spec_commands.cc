@@ -38,8 +38,7 @@ int apply(const Common& common, const SpecOptions& options) {
     return 0;
   }
   const std::string base = (*planned)["revision"].dump();
-  const auto applied =
-      send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : ""));
+  const auto applied = send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : ""));
   if (!applied) return say(applied.error());
   if (people) {
     std::printf("%s\n", applied->value("message", "").c_str());
@@ -68,8 +67,12 @@ int validate(const Common& common, const SpecOptions& options) {
   } else {
     ordered_json list = ordered_json::array();
     for (const spec::Diagnostic& one : parsed.diagnostics) {
-      list.push_back({{"file", one.file}, {"line", one.line}, {"column", one.column},
-                      {"path", one.path}, {"message", one.message}, {"expected", one.expected},
+      list.push_back({{"file", one.file},
+                      {"line", one.line},
+                      {"column", one.column},
+                      {"path", one.path},
+                      {"message", one.message},
+                      {"expected", one.expected},
                       {"did_you_mean", one.did_you_mean}});
     }
     print_document(common.format, {{"ok", parsed.diagnostics.empty()}, {"diagnostics", list}});

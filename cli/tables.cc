@@ -20,8 +20,9 @@ void line(const std::string& text) { std::printf("%s\n", text.c_str()); }
 Table members_table(const ordered_json& members) {
   Table table({"MEMBER", "ROLE", "STATE", "ZONE", "RTT", "VERSION", "ADDRESS"});
   for (const ordered_json& one : members) {
-    table.row({cell(one["name"]), cell(one["role"]), coloured(cell(one["state"])), cell(one["zone"]),
-               milliseconds(one["rtt_ms"]), cell(one["version"]), cell(one["address"])});
+    table.row({cell(one["name"]), cell(one["role"]), coloured(cell(one["state"])),
+               cell(one["zone"]), milliseconds(one["rtt_ms"]), cell(one["version"]),
+               cell(one["address"])});
   }
   return table;
 }
@@ -32,9 +33,11 @@ void print_status(const ordered_json& status) {
   const ordered_json& cluster = status["cluster"];
   line(bold(cell(cluster["name"])) + ": leader " + cell(cluster["leader"]) + ", term " +
        cell(cluster["term"]) + ", spec revision " + cell(status["revision"]) + ", " +
-       cell(status["open_incidents"]) + " open incident" + (status["open_incidents"] == 1 ? "" : "s"));
+       cell(status["open_incidents"]) + " open incident" +
+       (status["open_incidents"] == 1 ? "" : "s"));
   for (const ordered_json& freeze : status["freezes"]) {
-    const std::string what = freeze["service"] == "" ? "everything" : "service " + cell(freeze["service"]);
+    const std::string what =
+        freeze["service"] == "" ? "everything" : "service " + cell(freeze["service"]);
     line("FROZEN: " + what + " until " + time_cell(freeze["until"]) + " by " + cell(freeze["by"]) +
          ": " + cell(freeze["reason"]));
   }
@@ -91,8 +94,8 @@ void print_incidents(const ordered_json& answer) {
     const bool open = one["resolved_at"].is_null();
     table.row({cell(one["id"]), cell(one["service"]) + "/" + cell(one["node"]),
                coloured(cell(one["verdict"])), time_cell(one["detected_at"]),
-               milliseconds(one["mttd_ms"]), milliseconds(one["mttr_ms"]), open ? "open" : "resolved",
-               cell(one["reason"])});
+               milliseconds(one["mttd_ms"]), milliseconds(one["mttr_ms"]),
+               open ? "open" : "resolved", cell(one["reason"])});
   }
   table.print();
 }
@@ -115,7 +118,8 @@ void print_incident(const ordered_json& incident) {
   line("");
   Table timeline({"AT", "INDEX", "WHAT", "REASON"});
   for (const ordered_json& entry : incident["timeline"]) {
-    timeline.row({cell(entry["at"]), cell(entry["index"]), cell(entry["what"]), cell(entry["reason"])});
+    timeline.row(
+        {cell(entry["at"]), cell(entry["index"]), cell(entry["what"]), cell(entry["reason"])});
   }
   timeline.print();
 }
@@ -131,8 +135,8 @@ void print_runs(const ordered_json& answer) {
 }
 
 void print_run(const ordered_json& run) {
-  line(bold("run " + cell(run["id"])) + " of " + cell(run["playbook"]) + " on " + cell(run["node"]) +
-       " (" + cell(run["mode"]) + ") " + coloured(cell(run["state"])));
+  line(bold("run " + cell(run["id"])) + " of " + cell(run["playbook"]) + " on " +
+       cell(run["node"]) + " (" + cell(run["mode"]) + ") " + coloured(cell(run["state"])));
   line("reason: " + cell(run["reason"]));
   line("");
   Table table({"STEP", "ACTION", "STATE", "ATTEMPT", "HOST", "RESULT"});

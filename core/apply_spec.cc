@@ -21,7 +21,8 @@ template <typename T>
 void add_missing(const std::vector<T>& before, const std::vector<T>& after, const char* kind,
                  std::vector<std::string>& deleted) {
   for (const T& old : before) {
-    const bool kept = std::ranges::any_of(after, [&](const T& now) { return now.name == old.name; });
+    const bool kept =
+        std::ranges::any_of(after, [&](const T& now) { return now.name == old.name; });
     if (!kept) deleted.push_back(std::string(kind) + " " + old.name);
   }
 }
@@ -138,10 +139,12 @@ ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
       continue;
     }
     for (const ServiceSpec& service : command.spec.services) {
-      const bool mine = std::ranges::any_of(service.nodes, [&](const NodeSpec& n) { return n.name == name; });
+      const bool mine =
+          std::ranges::any_of(service.nodes, [&](const NodeSpec& n) { return n.name == name; });
       if (!mine) continue;
       const ServiceSpec* old_service = find_service(state.spec, node.service);
-      if (watch_bytes(*old_service, *before) != watch_bytes(service, *after)) rewatched.push_back(name);
+      if (watch_bytes(*old_service, *before) != watch_bytes(service, *after))
+        rewatched.push_back(name);
     }
   }
   for (const std::string& name : removed) remove_node(ap, name);

@@ -42,8 +42,8 @@ void set_admin(Applying& ap, const std::string& name, Admin admin, Owner owner,
 
 void isolated(Applying& ap, const Run& run) {
   NodeState& node = ap.state.nodes.at(run.node);
-  const bool again = node.isolated_time.ns != 0 &&
-                     ap.state.now - node.isolated_time < kRelapseWindow;
+  const bool again =
+      node.isolated_time.ns != 0 && ap.state.now - node.isolated_time < kRelapseWindow;
   node.relapses = again ? node.relapses + 1 : 0;
   node.isolated_time = ap.state.now;
   node.isolation_in_doubt = node.restoration_in_doubt = false;
@@ -53,8 +53,8 @@ void isolated(Applying& ap, const Run& run) {
     incident.blocked_by.clear();
   }
   const bool kept = node.owner == Owner::Person;  // re-asserted, not taken over
-  set_admin(ap, run.node, Admin::Isolated,
-            run.by_person || kept ? Owner::Person : Owner::Fettle, run.steps[run.step].reason);
+  set_admin(ap, run.node, Admin::Isolated, run.by_person || kept ? Owner::Person : Owner::Fettle,
+            run.steps[run.step].reason);
 }
 
 void restored(Applying& ap, const Run& run) {
@@ -76,8 +76,8 @@ Status begin_attempt(Applying& ap, Run& run) {
   }
   const std::vector<std::string> hosts = director_hosts(ap.state, *service);
   if (hosts.empty()) {
-    return fail(Code::Refused, "no member's allow-list holds " +
-                                   text_option(service->traffic.options, "socket"));
+    return fail(Code::Refused,
+                "no member's allow-list holds " + text_option(service->traffic.options, "socket"));
   }
   const NodeState& node = ap.state.nodes.at(run.node);
   ++step.attempt;
@@ -138,7 +138,8 @@ AttemptEnd judge_attempt(const Applying& ap, const Run& run) {
   AttemptEnd end{.ok = true};
   for (const TaskProgress& task : step.tasks) {
     if (!end.reason.empty()) end.reason += "; ";
-    end.reason += task.host + ": " + (task.result.empty() ? std::string(to_string(task.state)) : task.result);
+    end.reason +=
+        task.host + ": " + (task.result.empty() ? std::string(to_string(task.state)) : task.result);
     if (task.state != TaskState::Done) end.ok = false;
     if (task.state == TaskState::InDoubt || task.state == TaskState::Expired ||
         (task.state == TaskState::Done)) {

@@ -1,5 +1,5 @@
-// Attempts: the tasks of a run's current step, from their decision to their close, and what a closed
-// traffic attempt means for the node. Internal to runs.cc.
+// Attempts: the tasks of a run's current step, from their decision to their close, and what a
+// closed traffic attempt means for the node. Internal to runs.cc.
 #pragma once
 
 #include <string>

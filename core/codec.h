@@ -17,25 +17,30 @@ void fields(Archive& ar, HeldOpinion& v) {
   ar(v.incarnation, v.sequence, v.classes, v.at, v.wall_at);
 }
 template <typename Archive>
-void fields(Archive& ar, Vote& v) { ar(v.observer, v.opinion, v.outcome, v.age_ms); }
+void fields(Archive& ar, Vote& v) {
+  ar(v.observer, v.opinion, v.outcome, v.age_ms);
+}
 template <typename Archive>
 void fields(Archive& ar, NodeState& v) {
   ar(v.service, v.watch_revision, v.observers, v.opinions, v.classes, v.verdict, v.cause,
      v.cause_class, v.reason, v.since, v.verdict_at, v.verdict_index, v.start_until, v.admin,
      v.owner, v.admin_since, v.isolated_by_host, v.incident, v.isolation_in_doubt,
-     v.restoration_in_doubt, v.relapses,
-     v.isolated_time);
+     v.restoration_in_doubt, v.relapses, v.isolated_time);
 }
 template <typename Archive>
-void fields(Archive& ar, TimelineEntry& v) { ar(v.at, v.index, v.what, v.reason); }
+void fields(Archive& ar, TimelineEntry& v) {
+  ar(v.at, v.index, v.what, v.reason);
+}
 template <typename Archive>
 void fields(Archive& ar, Incident& v) {
-  ar(v.id, v.service, v.node, v.fault_class, v.verdict, v.reason, v.blocked_by, v.votes,
-     v.fault_at, v.detected_at, v.isolated_at, v.resolved_at, v.mttd_ms, v.mttr_ms, v.runs,
-     v.timeline, v.opened, v.alerted);
+  ar(v.id, v.service, v.node, v.fault_class, v.verdict, v.reason, v.blocked_by, v.votes, v.fault_at,
+     v.detected_at, v.isolated_at, v.resolved_at, v.mttd_ms, v.mttr_ms, v.runs, v.timeline,
+     v.opened, v.alerted);
 }
 template <typename Archive>
-void fields(Archive& ar, TaskProgress& v) { ar(v.host, v.state, v.result, v.task); }
+void fields(Archive& ar, TaskProgress& v) {
+  ar(v.host, v.state, v.result, v.task);
+}
 template <typename Archive>
 void fields(Archive& ar, StepProgress& v) {
   ar(v.id, v.action, v.state, v.attempt, v.tasks, v.index, v.began, v.deadline, v.next_attempt,
@@ -44,8 +49,8 @@ void fields(Archive& ar, StepProgress& v) {
 template <typename Archive>
 void fields(Archive& ar, Run& v) {
   ar(v.id, v.playbook, v.revision, v.incident, v.service, v.node, v.mode, v.by_person, v.force,
-     v.state, v.step, v.cancelling, v.cancel_reason, v.reason, v.steps, v.fence, v.started_at, v.finished_at,
-     v.finished, v.bound);
+     v.state, v.step, v.cancelling, v.cancel_reason, v.reason, v.steps, v.fence, v.started_at,
+     v.finished_at, v.finished, v.bound);
 }
 template <typename Archive>
 void fields(Archive& ar, Alert& v) {
@@ -56,16 +61,22 @@ void fields(Archive& ar, FreezeState& v) {
   ar(v.service, v.until, v.wall_until, v.by, v.reason);
 }
 template <typename Archive>
-void fields(Archive& ar, ClientAnswer& v) { ar(v.ok, v.code, v.text, v.number, v.at); }
+void fields(Archive& ar, ClientAnswer& v) {
+  ar(v.ok, v.code, v.text, v.number, v.at);
+}
 template <typename Archive>
-void fields(Archive& ar, RunFailure& v) { ar(v.at, v.node); }
+void fields(Archive& ar, RunFailure& v) {
+  ar(v.at, v.node);
+}
 template <typename Archive>
-void fields(Archive& ar, PanicWatch& v) { ar(v.downs, v.incident); }
+void fields(Archive& ar, PanicWatch& v) {
+  ar(v.downs, v.incident);
+}
 template <typename Archive>
 void fields(Archive& ar, State& v) {
-  ar(v.now, v.wall, v.applied, v.level, v.generation, v.cluster, v.next_run,
-     v.next_incident, v.revision, v.spec,
-     v.members, v.nodes, v.incidents, v.runs, v.outbox, v.freezes, v.clients, v.failures, v.panics);
+  ar(v.now, v.wall, v.applied, v.level, v.generation, v.cluster, v.next_run, v.next_incident,
+     v.revision, v.spec, v.members, v.nodes, v.incidents, v.runs, v.outbox, v.freezes, v.clients,
+     v.failures, v.panics);
 }
 template <typename Archive>
 void fields(Archive& ar, Event& v) {
@@ -74,30 +85,52 @@ void fields(Archive& ar, Event& v) {
 
 namespace command {
 template <typename Archive>
-void fields(Archive& ar, Found& v) { ar(v.cluster, v.voters); }
+void fields(Archive& ar, Found& v) {
+  ar(v.cluster, v.voters);
+}
 template <typename Archive>
-void fields(Archive& ar, SetFacts& v) { ar(v.facts); }
+void fields(Archive& ar, SetFacts& v) {
+  ar(v.facts);
+}
 template <typename Archive>
-void fields(Archive& ar, ApplySpec& v) { ar(v.spec, v.base, v.any_base, v.prune, v.by); }
+void fields(Archive& ar, ApplySpec& v) {
+  ar(v.spec, v.base, v.any_base, v.prune, v.by);
+}
 template <typename Archive>
-void fields(Archive& ar, ReportOpinions& v) { ar(v.observer, v.incarnation, v.opinions); }
+void fields(Archive& ar, ReportOpinions& v) {
+  ar(v.observer, v.incarnation, v.opinions);
+}
 template <typename Archive>
-void fields(Archive& ar, TaskFinished& v) { ar(v.key, v.result); }
+void fields(Archive& ar, TaskFinished& v) {
+  ar(v.key, v.result);
+}
 template <typename Archive>
 void fields(Archive&, Wake&) {}
 template <typename Archive>
-void fields(Archive& ar, Isolate& v) { ar(v.node, v.by, v.reason, v.force); }
+void fields(Archive& ar, Isolate& v) {
+  ar(v.node, v.by, v.reason, v.force);
+}
 template <typename Archive>
-void fields(Archive& ar, Restore& v) { ar(v.node, v.by, v.reason); }
+void fields(Archive& ar, Restore& v) {
+  ar(v.node, v.by, v.reason);
+}
 template <typename Archive>
-void fields(Archive& ar, Freeze& v) { ar(v.service, v.length, v.by, v.reason); }
+void fields(Archive& ar, Freeze& v) {
+  ar(v.service, v.length, v.by, v.reason);
+}
 template <typename Archive>
-void fields(Archive& ar, Unfreeze& v) { ar(v.service, v.by); }
+void fields(Archive& ar, Unfreeze& v) {
+  ar(v.service, v.by);
+}
 template <typename Archive>
-void fields(Archive& ar, AlertFinished& v) { ar(v.key, v.delivered, v.reason); }
+void fields(Archive& ar, AlertFinished& v) {
+  ar(v.key, v.delivered, v.reason);
+}
 }  // namespace command
 
 template <typename Archive>
-void fields(Archive& ar, LogEntry& v) { ar(v.level, v.stamp, v.wall, v.client, v.command); }
+void fields(Archive& ar, LogEntry& v) {
+  ar(v.level, v.stamp, v.wall, v.client, v.command);
+}
 
 }  // namespace fettle::core

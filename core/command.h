@@ -15,20 +15,59 @@ namespace fettle::core {
 
 namespace command {
 /// The configured voters and the cluster's name; the first command of a group.
-struct Found { std::string cluster; std::vector<MemberFacts> voters; };
-struct SetFacts { MemberFacts facts; };
+struct Found {
+  std::string cluster;
+  std::vector<MemberFacts> voters;
+};
+struct SetFacts {
+  MemberFacts facts;
+};
 /// `base` is the revision the caller saw (refused if it moved), unless `any_base`.
-struct ApplySpec { Spec spec; std::uint64_t base = 0; bool any_base = true; bool prune = false; std::string by; };
-struct ReportOpinions { std::string observer; std::string incarnation; std::vector<Opinion> opinions; };
-struct TaskFinished { TaskKey key; TaskResult result; };
+struct ApplySpec {
+  Spec spec;
+  std::uint64_t base = 0;
+  bool any_base = true;
+  bool prune = false;
+  std::string by;
+};
+struct ReportOpinions {
+  std::string observer;
+  std::string incarnation;
+  std::vector<Opinion> opinions;
+};
+struct TaskFinished {
+  TaskKey key;
+  TaskResult result;
+};
 /// Nothing but its stamp: something was due.
 struct Wake {};
-struct Isolate { std::string node; std::string by; std::string reason; bool force = false; };
-struct Restore { std::string node; std::string by; std::string reason; };
-struct Freeze { std::string service; Duration length{0}; std::string by; std::string reason; };
-struct Unfreeze { std::string service; std::string by; };
+struct Isolate {
+  std::string node;
+  std::string by;
+  std::string reason;
+  bool force = false;
+};
+struct Restore {
+  std::string node;
+  std::string by;
+  std::string reason;
+};
+struct Freeze {
+  std::string service;
+  Duration length{0};
+  std::string by;
+  std::string reason;
+};
+struct Unfreeze {
+  std::string service;
+  std::string by;
+};
 /// The receiver took it, or every retry was spent.
-struct AlertFinished { std::string key; bool delivered = false; std::string reason; };
+struct AlertFinished {
+  std::string key;
+  bool delivered = false;
+  std::string reason;
+};
 }  // namespace command
 
 using Command =
@@ -41,7 +80,7 @@ struct LogEntry {
   std::uint32_t level = 1;
   Time stamp;
   WallTime wall;
-  std::string client;      // empty: nobody waits for a kept answer
+  std::string client;  // empty: nobody waits for a kept answer
   Command command;
 };
 

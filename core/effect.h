@@ -12,13 +12,23 @@ namespace fettle::core {
 
 namespace effect {
 /// The leader sends it to `task.key.host`, once a majority confirmed its term after this entry.
-struct Perform { Task task; };
+struct Perform {
+  Task task;
+};
 /// The leader asks the host to stop and acknowledge.
-struct Cancel { TaskKey key; Fence fence; std::string reason; };
+struct Cancel {
+  TaskKey key;
+  Fence fence;
+  std::string reason;
+};
 /// The leader delivers the outbox entry with this key.
-struct Deliver { std::string key; };
+struct Deliver {
+  std::string key;
+};
 /// For the event stream and the log, on every member.
-struct Happened { Event event; };
+struct Happened {
+  Event event;
+};
 /// What members watch changed: ask Engine::watches().
 struct WatchesChanged {};
 }  // namespace effect

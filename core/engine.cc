@@ -86,7 +86,8 @@ const Run* already_at_it(const State& state, const std::string& node, const std:
 ClientAnswer person_acts(Applying& ap, const std::string& name, const std::string& action,
                          const std::string& why, bool force) {
   if (const Run* run = already_at_it(ap.state, name, action); run != nullptr) {
-    return {.text = "run " + std::to_string(run->id.value) + " is already at it", .number = run->id.value};
+    return {.text = "run " + std::to_string(run->id.value) + " is already at it",
+            .number = run->id.value};
   }
   cancel_open_runs(ap, name, why);
   const RunId run = start_run(ap, {.playbook = person_playbook(action),
@@ -161,8 +162,8 @@ ClientAnswer alert_finished(Applying& ap, const command::AlertFinished& command)
   const Alert alert = found->second;
   ap.state.outbox.erase(found);
   const std::string kind = command.delivered ? "alert.sent" : "alert.failed";
-  note(ap, alert.incident, kind, alert.receiver + ": " + alert.key +
-                                     (command.reason.empty() ? "" : ": " + command.reason));
+  note(ap, alert.incident, kind,
+       alert.receiver + ": " + alert.key + (command.reason.empty() ? "" : ": " + command.reason));
   ap.happened({.kind = kind,
                .incident = alert.incident,
                .value = alert.receiver,
@@ -172,8 +173,8 @@ ClientAnswer alert_finished(Applying& ap, const command::AlertFinished& command)
 
 /// Time has moved: freezes end, start periods end.
 void pass_time(Applying& ap) {
-  const auto thawed = std::erase_if(
-      ap.state.freezes, [&](const FreezeState& f) { return f.until <= ap.state.now; });
+  const auto thawed = std::erase_if(ap.state.freezes,
+                                    [&](const FreezeState& f) { return f.until <= ap.state.now; });
   if (thawed > 0) touch_all(ap);
   for (auto& [name, node] : ap.state.nodes) {
     if (node.start_until.ns == 0 || node.start_until > ap.state.now) continue;
@@ -204,8 +205,8 @@ void settle(Applying& ap) {
 void keep_answer(State& state, const std::string& client, ClientAnswer answer) {
   if (client.empty()) return;
   if (state.clients.size() >= kClientsKept) {
-    const auto oldest = std::ranges::min_element(
-        state.clients, {}, [](const auto& entry) { return entry.second.at; });
+    const auto oldest = std::ranges::min_element(state.clients, {},
+                                                 [](const auto& entry) { return entry.second.at; });
     state.clients.erase(oldest);
   }
   answer.at = state.now;
@@ -222,30 +223,29 @@ Engine::Engine(std::vector<KindSpec> actions) {
 }
 
 ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
-  return std::visit(
-      overloaded{
-          [&](const command::Found& c) { return found_group(ap, c); },
-          [&](const command::SetFacts& c) { return set_facts(ap, c); },
-          [&](const command::ApplySpec& c) { return apply_spec(ap, c); },
-          [&](const command::ReportOpinions& c) {
-            take_opinions(ap, c);
-            return ClientAnswer{};
-          },
-          [&](const command::TaskFinished& c) {
-            task_finished(ap, c);
-            return ClientAnswer{};
-          },
-          [&](const command::Wake&) {
-            touch_all(ap);
-            return ClientAnswer{};
-          },
-          [&](const command::Isolate& c) { return isolate(ap, c); },
-          [&](const command::Restore& c) { return restore(ap, c); },
-          [&](const command::Freeze& c) { return freeze(ap, c); },
-          [&](const command::Unfreeze& c) { return unfreeze(ap, c); },
-          [&](const command::AlertFinished& c) { return alert_finished(ap, c); },
-      },
-      command);
+  return std::visit(overloaded{
+                        [&](const command::Found& c) { return found_group(ap, c); },
+                        [&](const command::SetFacts& c) { return set_facts(ap, c); },
+                        [&](const command::ApplySpec& c) { return apply_spec(ap, c); },
+                        [&](const command::ReportOpinions& c) {
+                          take_opinions(ap, c);
+                          return ClientAnswer{};
+                        },
+                        [&](const command::TaskFinished& c) {
+                          task_finished(ap, c);
+                          return ClientAnswer{};
+                        },
+                        [&](const command::Wake&) {
+                          touch_all(ap);
+                          return ClientAnswer{};
+                        },
+                        [&](const command::Isolate& c) { return isolate(ap, c); },
+                        [&](const command::Restore& c) { return restore(ap, c); },
+                        [&](const command::Freeze& c) { return freeze(ap, c); },
+                        [&](const command::Unfreeze& c) { return unfreeze(ap, c); },
+                        [&](const command::AlertFinished& c) { return alert_finished(ap, c); },
+                    },
+                    command);
 }
 
 Applied Engine::apply(Index index, const LogEntry& entry) {

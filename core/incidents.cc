@@ -38,7 +38,8 @@ void open(Applying& ap, const std::string& name, NodeState& node) {
   incident.mttd_ms = age_ms;
   node.incident = incident.id;
   const IncidentId id = incident.id;
-  const std::string text = name + " is " + std::string(to_string(node.verdict)) + ": " + node.reason;
+  const std::string text =
+      name + " is " + std::string(to_string(node.verdict)) + ": " + node.reason;
   ap.state.incidents.insert_or_assign(id, std::move(incident));
   note(ap, id, "incident.opened", text);
   ap.happened({.kind = "incident.opened",
@@ -136,9 +137,10 @@ void resolve_if_over(Applying& ap, const std::string& name) {
     if (run.node == name && !is_over(run.state)) return;
   }
   const Incident& incident = ap.state.incidents.at(*node.incident);
-  const std::string why = !incident.isolated_at              ? name + " is healthy again"
-                          : node.admin == Admin::InService ? name + " is healthy and in service again"
-                                                           : name + " is healthy; kept out by a person";
+  const std::string why = !incident.isolated_at ? name + " is healthy again"
+                          : node.admin == Admin::InService
+                              ? name + " is healthy and in service again"
+                              : name + " is healthy; kept out by a person";
   resolve(ap, node, why);
 }
 
@@ -162,12 +164,10 @@ void alert_if_due(Applying& ap, const std::string& name) {
   Incident& incident = ap.state.incidents.at(*node.incident);
   if (alert_due(ap.state, incident) > ap.state.now) return;
   incident.alerted = true;
-  std::string text =
-      name + " is " + std::string(to_string(node.verdict)) + ": " + incident.reason;
+  std::string text = name + " is " + std::string(to_string(node.verdict)) + ": " + incident.reason;
   if (const auto chosen = playbook_text(ap.state, incident)) text = *chosen;
   for (const std::string& blocked : incident.blocked_by) text += "; not isolated: " + blocked;
-  const Severity severity =
-      node.verdict == Verdict::Down ? Severity::Critical : Severity::Warning;
+  const Severity severity = node.verdict == Verdict::Down ? Severity::Critical : Severity::Warning;
   send_alert(ap, incident, ap.state.spec.route_receiver, AlertStatus::Firing, severity,
              std::move(text), "firing");
 }
@@ -222,8 +222,11 @@ void update_panic(Applying& ap, const std::string& service) {
     panic.incident = incident.id;
     const Incident& kept = ap.state.incidents.insert_or_assign(incident.id, incident).first->second;
     note(ap, kept.id, "incident.opened", kept.reason);
-    ap.happened({.kind = "incident.opened", .service = service, .incident = kept.id,
-                 .value = "panic", .reason = kept.reason});
+    ap.happened({.kind = "incident.opened",
+                 .service = service,
+                 .incident = kept.id,
+                 .value = "panic",
+                 .reason = kept.reason});
     send_alert(ap, kept, ap.state.spec.route_receiver, AlertStatus::Firing, Severity::Critical,
                service + ": " + kept.reason, "firing");
   } else if (panic.incident && down * 2 <= active) {
@@ -232,8 +235,8 @@ void update_panic(Applying& ap, const std::string& service) {
     incident.resolved_at = ap.state.wall;
     incident.mttr_ms = ap.state.wall.ms - incident.fault_at.ms;
     note(ap, incident.id, "incident.resolved", why);
-    ap.happened({.kind = "incident.resolved", .service = service, .incident = incident.id,
-                 .reason = why});
+    ap.happened(
+        {.kind = "incident.resolved", .service = service, .incident = incident.id, .reason = why});
     send_alert(ap, incident, ap.state.spec.route_receiver, AlertStatus::Resolved, Severity::Info,
                why, "resolved");
     panic.incident.reset();

@@ -1,5 +1,6 @@
-// Incidents: one open incident a node; it opens with a verdict, gathers votes and runs, alerts once,
-// and closes when the node is healthy and in service again. The only place that opens or closes one.
+// Incidents: one open incident a node; it opens with a verdict, gathers votes and runs, alerts
+// once, and closes when the node is healthy and in service again. The only place that opens or
+// closes one.
 #pragma once
 
 #include <string>

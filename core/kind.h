@@ -16,13 +16,18 @@
 namespace fettle::core {
 
 enum class OptionType : std::uint8_t {
-  Text, Integer, Boolean, Span, TextList,  // Span: a duration
-  Path,      // an HTTP path: begins with '/'
-  Url,       // http:// or https://
-  Socket,    // absolute path of a unix socket, or host:port
-  Secret,    // the name of a secret, never its value
-  Receiver,  // the name of a receiver of this spec
-  Template,  // text with ${a.b} field references
+  Text,
+  Integer,
+  Boolean,
+  Span,
+  TextList,     // Span: a duration
+  Path,         // an HTTP path: begins with '/'
+  Url,          // http:// or https://
+  Socket,       // absolute path of a unix socket, or host:port
+  Secret,       // the name of a secret, never its value
+  Receiver,     // the name of a receiver of this spec
+  Template,     // text with ${a.b} field references
+  StatusRange,  // an HTTP status, or a range of them: 200, 200-299
 };
 
 struct OptionSpec {
@@ -32,7 +37,8 @@ struct OptionSpec {
   std::string default_text;  // as the YAML would write it; empty: none
   std::int64_t min = 0;      // bounds of an Integer, or of a Span in ns; min == max: none
   std::int64_t max = 0;
-  std::string doc;           // one line for the reference
+  std::string doc;                   // one line for the reference
+  std::vector<std::string> words{};  // of a Text: the only ones; empty: any
 };
 
 struct KindSpec {
@@ -43,12 +49,12 @@ struct KindSpec {
   FaultClass fault_class = FaultClass::Service;
   Affects affects = Affects::Down;
   // Action kinds (DESIGN §8).
-  bool idempotent = false;    // doing it twice leaves the same state
+  bool idempotent = false;  // doing it twice leaves the same state
   bool reversible = false;
   bool destructive = false;
   bool interruptible = false;
-  bool on_director = false;   // one task a director host; otherwise the engine itself does it
-  bool by_engine = false;     // needs no host: decided in the log (wait.healthy, notify.send)
+  bool on_director = false;  // one task a director host; otherwise the engine itself does it
+  bool by_engine = false;    // needs no host: decided in the log (wait.healthy, notify.send)
 };
 
 }  // namespace fettle::core

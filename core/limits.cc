@@ -19,7 +19,7 @@ bool isolating(const State& state, const std::string& node) {
 }
 
 struct Census {
-  std::uint32_t in_service = 0;          // active nodes not out
+  std::uint32_t in_service = 0;  // active nodes not out
   std::uint32_t out = 0;
   std::uint32_t healthy_in_service = 0;
 };
@@ -116,7 +116,8 @@ std::optional<Hold> failure_hold(const State& state, const std::string& playbook
   if (of_node == 0) return std::nullopt;
   const Time until = newest_of_node + kFailurePause * (1U << (of_node - 1));
   if (state.now >= until) return std::nullopt;
-  return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again", until};
+  return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again",
+              until};
 }
 
 Time hold_down_until(const NodeState& node) {

@@ -20,7 +20,8 @@ using Options = std::map<std::string, Option>;
 /// The text option `name`, or empty.
 std::string text_option(const Options& options, const std::string& name);
 /// The integer option `name`, or `otherwise`.
-std::int64_t integer_option(const Options& options, const std::string& name, std::int64_t otherwise);
+std::int64_t integer_option(const Options& options, const std::string& name,
+                            std::int64_t otherwise);
 /// The list option `name`; a single text counts as a list of one.
 std::vector<std::string> list_option(const Options& options, const std::string& name);
 
@@ -33,7 +34,7 @@ struct Address {
 std::string to_string(const Address& address);
 
 struct RetryPolicy {
-  std::uint32_t count = 0;             // further attempts after the first
+  std::uint32_t count = 0;  // further attempts after the first
   Duration delay{0};
   std::uint32_t backoff_permille = 1000;  // each delay is the one before times this / 1000
   friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
@@ -56,32 +57,33 @@ struct ProbeSpec {
 };
 
 struct NodeSpec {
-  std::string name;     // unique in the whole spec
+  std::string name;  // unique in the whole spec
   Address address;
-  std::string host;     // the member on the node's machine, or empty
+  std::string host;  // the member on the node's machine, or empty
   std::string zone;
-  std::string server;   // its name at the director; default: name
+  std::string server;  // its name at the director; default: name
   std::string unit;
   NodeRole role = NodeRole::Active;
   friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
 };
 
 struct TrafficSpec {
-  std::string kind;                // a director kind; empty: the service is watched and alerted only
-  std::vector<std::string> hosts;  // members that own the directors; empty: all whose allow holds it
-  Options options;                 // of the director kind: socket, backend, ...
+  std::string kind;  // a director kind; empty: the service is watched and alerted only
+  std::vector<std::string>
+      hosts;        // members that own the directors; empty: all whose allow holds it
+  Options options;  // of the director kind: socket, backend, ...
   friend bool operator==(const TrafficSpec&, const TrafficSpec&) = default;
 };
 
 struct ServiceSpec {
   std::string name;
-  std::string engine;              // the profile
+  std::string engine;  // the profile
   std::vector<NodeSpec> nodes;
-  std::vector<ProbeSpec> probes;   // never empty: the profile's if none were given
+  std::vector<ProbeSpec> probes;  // never empty: the profile's if none were given
   TrafficSpec traffic;
   std::uint32_t min_healthy = 1;
   std::uint32_t max_isolated = 1;
-  std::uint32_t observers = 0;     // 0: min(3, live members)
+  std::uint32_t observers = 0;  // 0: min(3, live members)
   Duration confirm_gap{std::chrono::milliseconds(25)};
   bool builtin = true;
 };
@@ -106,7 +108,7 @@ struct PlaybookSpec {
   std::int32_t priority = 0;
   TriggerSpec trigger;
   std::vector<StepSpec> steps;
-  std::string file;        // where it stands: order among equal priorities is file, then position
+  std::string file;  // where it stands: order among equal priorities is file, then position
   std::uint32_t position = 0;
 };
 
@@ -127,13 +129,17 @@ struct Spec {
   std::vector<ServiceSpec> services;
   std::vector<PlaybookSpec> playbooks;
   std::vector<ReceiverSpec> receivers;
-  std::string route_receiver;       // empty: alerts are journaled only
+  std::string route_receiver;  // empty: alerts are journaled only
 };
 
 template <typename Archive>
-void fields(Archive& ar, Address& v) { ar(v.host, v.port); }
+void fields(Archive& ar, Address& v) {
+  ar(v.host, v.port);
+}
 template <typename Archive>
-void fields(Archive& ar, RetryPolicy& v) { ar(v.count, v.delay, v.backoff_permille); }
+void fields(Archive& ar, RetryPolicy& v) {
+  ar(v.count, v.delay, v.backoff_permille);
+}
 template <typename Archive>
 void fields(Archive& ar, ProbeSpec& v) {
   ar(v.name, v.kind, v.fault_class, v.affects, v.interval, v.timeout, v.fall, v.rise,
@@ -144,14 +150,18 @@ void fields(Archive& ar, NodeSpec& v) {
   ar(v.name, v.address, v.host, v.zone, v.server, v.unit, v.role);
 }
 template <typename Archive>
-void fields(Archive& ar, TrafficSpec& v) { ar(v.kind, v.hosts, v.options); }
+void fields(Archive& ar, TrafficSpec& v) {
+  ar(v.kind, v.hosts, v.options);
+}
 template <typename Archive>
 void fields(Archive& ar, ServiceSpec& v) {
   ar(v.name, v.engine, v.nodes, v.probes, v.traffic, v.min_healthy, v.max_isolated, v.observers,
      v.confirm_gap, v.builtin);
 }
 template <typename Archive>
-void fields(Archive& ar, TriggerSpec& v) { ar(v.verdict, v.services); }
+void fields(Archive& ar, TriggerSpec& v) {
+  ar(v.verdict, v.services);
+}
 template <typename Archive>
 void fields(Archive& ar, StepSpec& v) {
   ar(v.id, v.action, v.input, v.timeout, v.retry, v.on_failure);
@@ -161,9 +171,13 @@ void fields(Archive& ar, PlaybookSpec& v) {
   ar(v.name, v.mode, v.priority, v.trigger, v.steps, v.file, v.position);
 }
 template <typename Archive>
-void fields(Archive& ar, ReceiverSpec& v) { ar(v.name, v.kind, v.options, v.retry); }
+void fields(Archive& ar, ReceiverSpec& v) {
+  ar(v.name, v.kind, v.options, v.retry);
+}
 template <typename Archive>
-void fields(Archive& ar, SourceFile& v) { ar(v.name, v.text); }
+void fields(Archive& ar, SourceFile& v) {
+  ar(v.name, v.text);
+}
 template <typename Archive>
 void fields(Archive& ar, Spec& v) {
   ar(v.sources, v.services, v.playbooks, v.receivers, v.route_receiver);

@@ -17,8 +17,10 @@ bool by_engine(const Applying& ap, const std::string& action) {
 }
 
 void tell(Applying& ap, const Run& run, std::string kind, std::string value, std::string reason) {
-  if (run.incident) note(ap, *run.incident, kind, "run " + std::to_string(run.id.value) + " (" +
-                         run.playbook.name + "): " + (reason.empty() ? value : reason));
+  if (run.incident)
+    note(ap, *run.incident, kind,
+         "run " + std::to_string(run.id.value) + " (" + run.playbook.name +
+             "): " + (reason.empty() ? value : reason));
   ap.happened({.kind = std::move(kind),
                .service = run.service,
                .node = run.node,
@@ -42,7 +44,8 @@ void finish_run(Applying& ap, Run& run, RunState state, std::string reason) {
   }
   if (state == RunState::Failed && !run.by_person) {
     auto& failures = ap.state.failures[run.playbook.name];
-    std::erase_if(failures, [&](const RunFailure& f) { return ap.state.now - f.at >= kBreakerWindow; });
+    std::erase_if(failures,
+                  [&](const RunFailure& f) { return ap.state.now - f.at >= kBreakerWindow; });
     failures.push_back({ap.state.now, run.node});
   }
   tell(ap, run, "run.finished", std::string(to_string(state)), std::move(reason));

@@ -1,6 +1,7 @@
 // Runs: the one transition function of a playbook run, as steps of apply() (DESIGN §8). A run is
-// data in the state; nothing waits for it. Before a further attempt, a cancel's end or the next step
-// the current attempt is closed: every host answered, or its deadline and a margin have passed.
+// data in the state; nothing waits for it. Before a further attempt, a cancel's end or the next
+// step the current attempt is closed: every host answered, or its deadline and a margin have
+// passed.
 #pragma once
 
 #include <string>

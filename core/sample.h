@@ -1,4 +1,5 @@
-// Sample: what one probe saw once. Opinion: what one observer thinks of one node after rise and fall.
+// Sample: what one probe saw once. Opinion: what one observer thinks of one node after rise and
+// fall.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct ClassOpinion {
   FaultClass fault_class = FaultClass::Service;
   Verdict grade = Verdict::Unknown;
   Outcome outcome = Outcome::CannotProbe;  // the latest one that led to the grade
-  Duration age{0};      // since the first sample of the streak that led to it, at the time of sending
+  Duration age{0};  // since the first sample of the streak that led to it, at the time of sending
   bool ends_start = false;  // a probe that declares a start period has passed
   friend bool operator==(const ClassOpinion&, const ClassOpinion&) = default;
 };
@@ -54,6 +55,8 @@ void fields(Archive& ar, ClassOpinion& v) {
   ar(v.fault_class, v.grade, v.outcome, v.age, v.ends_start);
 }
 template <typename Archive>
-void fields(Archive& ar, Opinion& v) { ar(v.node, v.watch_revision, v.sequence, v.classes); }
+void fields(Archive& ar, Opinion& v) {
+  ar(v.node, v.watch_revision, v.sequence, v.classes);
+}
 
 }  // namespace fettle::core

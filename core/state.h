@@ -38,7 +38,7 @@ struct HeldOpinion {
   std::string incarnation;
   std::uint64_t sequence = 0;
   std::vector<ClassOpinion> classes;
-  Time at;            // when it was committed
+  Time at;  // when it was committed
   WallTime wall_at;
 };
 
@@ -57,16 +57,16 @@ struct NodeState {
   std::string service;
   std::uint64_t watch_revision = 0;
   std::vector<std::string> observers;
-  std::map<std::string, HeldOpinion> opinions;        // by observer
-  std::map<FaultClass, Verdict> classes;              // what a quorum holds, per class
+  std::map<std::string, HeldOpinion> opinions;  // by observer
+  std::map<FaultClass, Verdict> classes;        // what a quorum holds, per class
   Verdict verdict = Verdict::Unknown;
-  Outcome cause = Outcome::Pass;                      // of the verdict
+  Outcome cause = Outcome::Pass;  // of the verdict
   FaultClass cause_class = FaultClass::Service;
-  std::string reason;                                 // `2 of 3 observers: refused`
-  WallTime since;                                     // of the verdict
+  std::string reason;  // `2 of 3 observers: refused`
+  WallTime since;      // of the verdict
   Time verdict_at;
   Index verdict_index;
-  Time start_until;                                   // failures do not count before (engine time)
+  Time start_until;  // failures do not count before (engine time)
   Admin admin = Admin::InService;
   Owner owner = Owner::Nobody;
   WallTime admin_since;
@@ -74,9 +74,9 @@ struct NodeState {
   /// to `traffic.restore`, which undoes only what we set.
   std::map<std::string, Options> isolated_by_host;
   std::optional<IncidentId> incident;
-  bool isolation_in_doubt = false;                    // an isolate may have been done: limits count it
-  bool restoration_in_doubt = false;                  // a restore may have been done: re-assert
-  std::uint32_t relapses = 0;                         // within kRelapseWindow of the last isolation
+  bool isolation_in_doubt = false;    // an isolate may have been done: limits count it
+  bool restoration_in_doubt = false;  // a restore may have been done: re-assert
+  std::uint32_t relapses = 0;         // within kRelapseWindow of the last isolation
   Time isolated_time;
 };
 
@@ -101,7 +101,7 @@ struct Incident {
   std::int64_t mttd_ms = 0;
   std::optional<std::int64_t> mttr_ms;
   std::vector<RunId> runs;
-  std::vector<TimelineEntry> timeline;    // bounded by kTimelineMax
+  std::vector<TimelineEntry> timeline;  // bounded by kTimelineMax
   Time opened;
   bool alerted = false;
 };
@@ -111,7 +111,7 @@ struct TaskProgress {
   std::string host;
   TaskState state = TaskState::Open;
   std::string result;
-  Task task;                              // as decided: what a new leader dispatches again
+  Task task;  // as decided: what a new leader dispatches again
 };
 
 struct StepProgress {
@@ -119,19 +119,19 @@ struct StepProgress {
   std::string action;
   StepState state = StepState::Pending;
   std::uint32_t attempt = 0;
-  std::vector<TaskProgress> tasks;        // of the current attempt
-  Index index;                            // the entry that started the attempt
-  Time began;                             // of the step, engine time
-  Time deadline;                          // of the attempt
-  Time next_attempt;                      // while Waiting: for this, or kNever for a condition
+  std::vector<TaskProgress> tasks;  // of the current attempt
+  Index index;                      // the entry that started the attempt
+  Time began;                       // of the step, engine time
+  Time deadline;                    // of the attempt
+  Time next_attempt;                // while Waiting: for this, or kNever for a condition
   std::optional<WallTime> started_at, finished_at;
   std::string reason;
 };
 
 struct Run {
   RunId id;
-  PlaybookSpec playbook;                  // pinned
-  std::uint64_t revision = 0;             // of the spec it was taken from
+  PlaybookSpec playbook;       // pinned
+  std::uint64_t revision = 0;  // of the spec it was taken from
   std::optional<IncidentId> incident;
   std::string service;
   std::string node;
@@ -140,11 +140,11 @@ struct Run {
   bool force = false;
   RunState state = RunState::Running;
   std::uint32_t step = 0;
-  bool cancelling = false;                // waits for its open tasks to be closed
+  bool cancelling = false;  // waits for its open tasks to be closed
   std::string cancel_reason;
-  std::string reason;                     // why it started; then why it ended
+  std::string reason;  // why it started; then why it ended
   std::vector<StepProgress> steps;
-  Fence fence;                            // of its newest attempt (term as of that entry)
+  Fence fence;  // of its newest attempt (term as of that entry)
   WallTime started_at;
   std::optional<WallTime> finished_at;
   Time finished;
@@ -152,7 +152,7 @@ struct Run {
 };
 
 struct Alert {
-  std::string key;                        // the delivery id: stable over retries and leaders
+  std::string key;  // the delivery id: stable over retries and leaders
   std::string receiver;
   AlertStatus status = AlertStatus::Firing;
   Severity severity = Severity::Critical;
@@ -164,7 +164,7 @@ struct Alert {
 };
 
 struct FreezeState {
-  std::string service;                    // empty: everything
+  std::string service;  // empty: everything
   Time until;
   WallTime wall_until;
   std::string by;
@@ -176,7 +176,7 @@ struct ClientAnswer {
   bool ok = true;
   Code code = Code::Invalid;
   std::string text;
-  std::uint64_t number = 0;               // a revision, an index or a run, by command
+  std::uint64_t number = 0;  // a revision, an index or a run, by command
   Time at;
 };
 
@@ -188,8 +188,8 @@ struct RunFailure {
 
 /// Recent turns to `down` for a cause other than refused or reset, and whether they are a panic.
 struct PanicWatch {
-  std::map<std::string, Time> downs;      // by node
-  std::optional<IncidentId> incident;     // set while all acts on the service are held
+  std::map<std::string, Time> downs;   // by node
+  std::optional<IncidentId> incident;  // set while all acts on the service are held
 };
 
 struct State {
@@ -201,13 +201,13 @@ struct State {
   std::string cluster;
   std::uint64_t next_run = 1;
   std::uint64_t next_incident = 1;
-  std::uint64_t revision = 0;             // of the spec; 0: none yet
+  std::uint64_t revision = 0;  // of the spec; 0: none yet
   Spec spec;
   std::map<std::string, MemberFacts> members;  // configured voters first; facts as committed
   std::map<std::string, NodeState> nodes;
-  std::map<IncidentId, Incident> incidents;    // open ones and the last kIncidentsKept closed
-  std::map<RunId, Run> runs;                   // open ones and the last kRunsKept finished
-  std::map<std::string, Alert> outbox;         // not yet delivered, by key
+  std::map<IncidentId, Incident> incidents;  // open ones and the last kIncidentsKept closed
+  std::map<RunId, Run> runs;                 // open ones and the last kRunsKept finished
+  std::map<std::string, Alert> outbox;       // not yet delivered, by key
   std::vector<FreezeState> freezes;
   std::map<std::string, ClientAnswer> clients;
   std::map<std::string, std::vector<RunFailure>> failures;  // by playbook, within kBreakerWindow
@@ -229,14 +229,14 @@ Verdict service_verdict(const State& state, const std::string& service);
 /// One thing that happened, for the event stream and the log; a pure function of the log.
 struct Event {
   Index index;
-  std::uint32_t n = 0;                    // within the entry
+  std::uint32_t n = 0;  // within the entry
   WallTime at;
-  std::string kind;                       // `verdict.changed`, `step.started`, ...
+  std::string kind;  // `verdict.changed`, `step.started`, ...
   std::string service, node;
   std::optional<IncidentId> incident;
   std::optional<RunId> run;
   std::string step;
-  std::string value;                      // the new verdict, state, ...
+  std::string value;  // the new verdict, state, ...
   std::string reason;
 };
 

@@ -1,5 +1,6 @@
 // Time: a point on a clock that the caller owns. There is no now() here, on purpose.
-// Two clocks never mix: Time (monotonic of one host, or the log's engine time) and WallTime (people).
+// Two clocks never mix: Time (monotonic of one host, or the log's engine time) and WallTime
+// (people).
 #pragma once
 
 #include <chrono>

@@ -75,7 +75,8 @@ std::string reason_of(const NodeState& node, const ClassView& worst, bool starti
   const std::size_t n = node.observers.size();
   if (worst.verdict == Verdict::Healthy) return "";
   if (worst.verdict == Verdict::Unknown) {
-    return starting ? "starting: it has not passed yet" : "no quorum of its observers has a view yet";
+    return starting ? "starting: it has not passed yet"
+                    : "no quorum of its observers has a view yet";
   }
   std::string text = std::to_string(worst.votes) + " of " + std::to_string(n) +
                      " observers: " + std::string(to_string(worst.cause));

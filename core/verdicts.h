@@ -9,8 +9,8 @@
 
 namespace fettle::core {
 
-/// Takes the opinions of one observer; opinions of other revisions, unknown nodes, foreign observers
-/// or older sequences are left out.
+/// Takes the opinions of one observer; opinions of other revisions, unknown nodes, foreign
+/// observers or older sequences are left out.
 void take_opinions(Applying& ap, const command::ReportOpinions& report);
 
 /// Weighs the node's opinions anew; a changed verdict is recorded and told.

@@ -74,9 +74,9 @@ bool left_out_by_failure(const State& state, const NodeState& node) {
   const auto& runs = state.incidents.at(*node.incident).runs;
   for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
     const auto run = state.runs.find(*id);
-    if (run == state.runs.end() || run->second.mode == Mode::Observe || run->second.by_person) continue;
-    return run->second.state == RunState::Failed &&
-           run->second.playbook.name != kBuiltinRestore;
+    if (run == state.runs.end() || run->second.mode == Mode::Observe || run->second.by_person)
+      continue;
+    return run->second.state == RunState::Failed && run->second.playbook.name != kBuiltinRestore;
   }
   return false;
 }
@@ -110,8 +110,8 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
 /// log and the verdict call for is asserted again.
 std::optional<Choice> reassertion(const std::string& name, const NodeState& node) {
   const bool out = node.restoration_in_doubt && node.admin == Admin::Isolated;
-  const bool in = node.isolation_in_doubt && node.admin == Admin::InService &&
-                  node.verdict == Verdict::Healthy;
+  const bool in =
+      node.isolation_in_doubt && node.admin == Admin::InService && node.verdict == Verdict::Healthy;
   if (!out && !in) return std::nullopt;
   Choice choice{builtin_playbook(out ? Verdict::Down : Verdict::Healthy),
                 out ? "a restore of " + name + " is in doubt: it is kept out"
@@ -128,7 +128,9 @@ void run_observers(Applying& ap, const std::string& name, const NodeState& node)
     }
   }
   for (PlaybookSpec& playbook : observed) {
-    start_run(ap, {.playbook = std::move(playbook), .node = name, .mode = Mode::Observe,
+    start_run(ap, {.playbook = std::move(playbook),
+                   .node = name,
+                   .mode = Mode::Observe,
                    .reason = node.reason});
   }
 }

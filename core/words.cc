@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, 5> kClasses{"reachability", "service", "p
 
 std::string_view to_string(Outcome outcome) {
   constexpr std::array<std::string_view, 10> kWords{
-      "pass", "refused",     "reset",       "timeout",      "bad_status", "bad_body",
-      "slow", "wrong_model", "no_progress", "cannot_probe"};
+      "pass",     "refused", "reset",       "timeout",     "bad_status",
+      "bad_body", "slow",    "wrong_model", "no_progress", "cannot_probe"};
   return word(kWords, outcome);
 }
 

@@ -10,7 +10,16 @@ namespace fettle::core {
 
 /// What one look at a node saw. CannotProbe ("I could not look") never counts against the node.
 enum class Outcome : std::uint8_t {
-  Pass, Refused, Reset, Timeout, BadStatus, BadBody, Slow, WrongModel, NoProgress, CannotProbe
+  Pass,
+  Refused,
+  Reset,
+  Timeout,
+  BadStatus,
+  BadBody,
+  Slow,
+  WrongModel,
+  NoProgress,
+  CannotProbe
 };
 constexpr Outcome enum_last(Outcome) { return Outcome::CannotProbe; }
 std::string_view to_string(Outcome outcome);
@@ -60,7 +69,14 @@ constexpr bool is_over(RunState s) { return s != RunState::Running && s != RunSt
 
 /// `Would` is what observe mode writes down instead of acting.
 enum class StepState : std::uint8_t {
-  Pending, Waiting, Running, Succeeded, Failed, Skipped, Would, Cancelled
+  Pending,
+  Waiting,
+  Running,
+  Succeeded,
+  Failed,
+  Skipped,
+  Would,
+  Cancelled
 };
 constexpr StepState enum_last(StepState) { return StepState::Cancelled; }
 std::string_view to_string(StepState state);

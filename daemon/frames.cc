@@ -16,7 +16,8 @@ Status Group::on_hello(const wire::Hello& hello) {
   const bool other = known != state.members.end() && !known->second.incarnation.empty() &&
                      known->second.incarnation != hello.facts.incarnation;
   if (other) {
-    return fail(Code::Refused, "it is another incarnation of " + hello.facts.name + " than the group knows");
+    return fail(Code::Refused,
+                "it is another incarnation of " + hello.facts.name + " than the group knows");
   }
   return {};
 }
@@ -28,9 +29,8 @@ void Group::on_up(const std::string& peer) {
   }
   if (peer == driver_->raft().leader()) {
     send_answers();
-    to_work([this, leader = peer, generation = engine_.state().generation, term = driver_->raft().term()] {
-      events_.leader_changed(leader, generation, term);
-    });
+    to_work([this, leader = peer, generation = engine_.state().generation,
+             term = driver_->raft().term()] { events_.leader_changed(leader, generation, term); });
   }
 }
 

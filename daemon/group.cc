@@ -1,6 +1,6 @@
-// The group loop: what Raft committed is applied, and what the engine decided is carried out if this
-// member leads. A new leader: once its no-op is applied it founds the group if nobody has, commits
-// members' facts and goes on with Engine::outstanding().
+// The group loop: what Raft committed is applied, and what the engine decided is carried out if
+// this member leads. A new leader: once its no-op is applied it founds the group if nobody has,
+// commits members' facts and goes on with Engine::outstanding().
 #include "daemon/group.h"
 
 #include <unistd.h>
@@ -49,10 +49,11 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
     const wire::Hello hello{config_.cluster, 1, config_.facts};
     links_ = std::make_unique<Links>(
         loop, std::move(tls), hello, std::move(peers),
-        LinkEvents{.on_hello = [this](const wire::Hello& h) { return on_hello(h); },
-                   .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
-                   .on_up = [this](const std::string& p) { on_up(p); },
-                   .on_down = [](const std::string&) {}});
+        LinkEvents{
+            .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
+            .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
+            .on_up = [this](const std::string& p) { on_up(p); },
+            .on_down = [](const std::string&) {}});
   }
   driver_ = std::make_unique<RaftDriver>(
       loop, disk, store, raft_config(config_), std::move(loaded),
@@ -109,7 +110,9 @@ void Group::apply(const raft::Entry& entry) {
   if (write.term == entry.term) {
     to_work([done = std::move(write.done), answer = applied.answer] { done(answer); });
   } else {
-    to_work([done = std::move(write.done)] { done(fail(Code::NotLeader, "another leader took over")); });
+    to_work([done = std::move(write.done)] {
+      done(fail(Code::NotLeader, "another leader took over"));
+    });
   }
 }
 
@@ -120,8 +123,9 @@ void Group::check_voters() const {
   std::set<std::string> configured;
   for (const Peer& member : config_.members) configured.insert(member.name);
   if (founded == configured) return;
-  log::error("cluster.members of this host's file are not the voters that the group was founded with;"
-             " this member ends");
+  log::error(
+      "cluster.members of this host's file are not the voters that the group was founded with;"
+      " this member ends");
   _exit(kExitWrongVoters);
 }
 
@@ -136,11 +140,10 @@ void Group::stepped(bool role_changed) {
   if (role_changed && (raft.leader() != told_leader_ || raft.term() != told_term_)) {
     told_leader_ = raft.leader();
     told_term_ = raft.term();
-    log::info("leader.changed term=" + std::to_string(told_term_.value) + " leader=" +
-              (told_leader_.empty() ? "none" : told_leader_));
-    to_work([this, leader = told_leader_, generation = engine_.state().generation, term = told_term_] {
-      events_.leader_changed(leader, generation, term);
-    });
+    log::info("leader.changed term=" + std::to_string(told_term_.value) +
+              " leader=" + (told_leader_.empty() ? "none" : told_leader_));
+    to_work([this, leader = told_leader_, generation = engine_.state().generation,
+             term = told_term_] { events_.leader_changed(leader, generation, term); });
     send_answers();
   }
   if (!leading_ && sure) {
@@ -172,8 +175,10 @@ void Group::begin_to_lead() {
     if (hello != nullptr) commit_facts(hello->facts);
   }
   if (state.revision == 0 && config_.spec) {
-    propose(core::command::ApplySpec{.spec = *config_.spec, .any_base = false, .by = self() + "'s files"},
-            "", nullptr);
+    propose(
+        core::command::ApplySpec{
+            .spec = *config_.spec, .any_base = false, .by = self() + "'s files"},
+        "", nullptr);
   }
   for (const core::Effect& effect : engine_.outstanding()) carry_out(effect);
 }
@@ -199,8 +204,8 @@ void Group::deliver(const std::string& key) {
   const core::State& state = engine_.state();
   const auto alert = state.outbox.find(key);
   if (alert == state.outbox.end()) return;
-  const auto receiver = std::ranges::find(state.spec.receivers, alert->second.receiver,
-                                          &core::ReceiverSpec::name);
+  const auto receiver =
+      std::ranges::find(state.spec.receivers, alert->second.receiver, &core::ReceiverSpec::name);
   if (receiver == state.spec.receivers.end()) {
     propose(core::command::AlertFinished{key, false, "no receiver named " + alert->second.receiver},
             "", nullptr);
@@ -229,7 +234,8 @@ void Group::dispatch_confirmed(std::uint64_t token, bool ok) {
   if (task.key.host == self()) {
     to_work([this, task, below = finished_below()] { events_.perform(task, below); });
   } else if (links_ != nullptr) {
-    links_->send(task.key.host, wire::Perform{task, finished_below()});  // if not up: again when it is
+    links_->send(task.key.host,
+                 wire::Perform{task, finished_below()});  // if not up: again when it is
   }
 }
 
@@ -237,7 +243,9 @@ void Group::cancel(const core::effect::Cancel& order) {
   core::Fence fence = order.fence;
   fence.term = driver_->raft().term();
   if (order.key.host == self()) {
-    to_work([this, key = order.key, fence, reason = order.reason] { events_.cancel(key, fence, reason); });
+    to_work([this, key = order.key, fence, reason = order.reason] {
+      events_.cancel(key, fence, reason);
+    });
   } else if (links_ != nullptr) {
     links_->send(order.key.host, wire::Cancel{order.key, fence, order.reason});
   }
@@ -284,7 +292,10 @@ void Group::sweep() {
   propose_refused();
   const core::Time now = io::Loop::now();
   const auto in_doubt = [](const std::string& key) {
-    return fail(Code::InDoubt, "no answer in time: it may or may not have happened; ask again with Idempotency-Key " + key);
+    return fail(
+        Code::InDoubt,
+        "no answer in time: it may or may not have happened; ask again with Idempotency-Key " +
+            key);
   };
   const auto overdue = [&](auto& waiting) {
     for (auto at = waiting.begin(); at != waiting.end();) {
@@ -292,7 +303,8 @@ void Group::sweep() {
         ++at;
         continue;
       }
-      to_work([done = std::move(at->second.done), error = in_doubt(at->second.key)] { done(error); });
+      to_work(
+          [done = std::move(at->second.done), error = in_doubt(at->second.key)] { done(error); });
       at = waiting.erase(at);
     }
   };

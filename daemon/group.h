@@ -29,12 +29,12 @@ struct GroupEvents {
 };
 
 struct GroupConfig {
-  core::MemberFacts facts;              // of this member
+  core::MemberFacts facts;  // of this member
   std::string cluster;
-  std::vector<Peer> members;            // all of them, this one included
+  std::vector<Peer> members;  // all of them, this one included
   core::Duration election_timeout{std::chrono::milliseconds(300)};
   core::Duration heartbeat{std::chrono::milliseconds(60)};
-  std::optional<core::Spec> spec;       // from this member's own files, for a group without one
+  std::optional<core::Spec> spec;  // from this member's own files, for a group without one
   std::uint64_t seed = 1;
 };
 
@@ -65,9 +65,22 @@ class Group {
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
   using ReadDone = std::function<void(Result<api::Snapshot>)>;
-  struct PendingWrite { Term term; std::string key; WriteDone done; core::Time deadline; };
-  struct PendingForward { std::string key; WriteDone done; core::Time deadline; };
-  struct PendingRead { ReadDone done; core::Time deadline; std::optional<Index> index; };
+  struct PendingWrite {
+    Term term;
+    std::string key;
+    WriteDone done;
+    core::Time deadline;
+  };
+  struct PendingForward {
+    std::string key;
+    WriteDone done;
+    core::Time deadline;
+  };
+  struct PendingRead {
+    ReadDone done;
+    core::Time deadline;
+    std::optional<Index> index;
+  };
 
   // group.cc: the loop's events
   void send(const raft::Message& message);
@@ -134,29 +147,33 @@ class Group {
   std::unique_ptr<Links> links_;
   io::Timer wake_timer_;
   io::Timer sweeper_;
-  bool leading_ = false;             // leads, and everything up to its no-op is applied
+  bool leading_ = false;  // leads, and everything up to its no-op is applied
   bool wake_proposed_ = false;
-  core::Time applied_clock_;         // this host's clock when it last applied
+  core::Time applied_clock_;  // this host's clock when it last applied
   core::Time leader_heard_;
-  Index told_before_;                // entries up to here were applied, and told, before this start
+  Index told_before_;  // entries up to here were applied, and told, before this start
   std::string told_leader_;
   Term told_term_;
-  std::vector<core::Event> told_events_;   // of this step, not yet posted
+  std::vector<core::Event> told_events_;  // of this step, not yet posted
 
   std::uint64_t next_token_ = 1;
-  std::map<std::uint64_t, std::pair<std::string, WriteDone>> proposing_;  // by token, until accepted
-  std::map<std::uint64_t, PendingWrite> writes_;                          // by log index
+  std::map<std::uint64_t, std::pair<std::string, WriteDone>>
+      proposing_;                                 // by token, until accepted
+  std::map<std::uint64_t, PendingWrite> writes_;  // by log index
   std::map<std::uint64_t, PendingForward> forwards_;
   std::map<std::uint64_t, PendingRead> reads_;
-  std::map<std::uint64_t, core::Task> confirming_;                        // dispatches, by read token
-  std::map<std::uint64_t, std::pair<std::string, std::uint64_t>> peer_reads_;  // token → peer, its id
-  std::map<std::pair<std::string, std::string>, std::uint64_t> proposed_;  // (observer, node) → sequence
+  std::map<std::uint64_t, core::Task> confirming_;  // dispatches, by read token
+  std::map<std::uint64_t, std::pair<std::string, std::uint64_t>>
+      peer_reads_;  // token → peer, its id
+  std::map<std::pair<std::string, std::string>, std::uint64_t>
+      proposed_;  // (observer, node) → sequence
   // Proposed as leader, not yet applied; proposed again if there was no room.
   std::map<core::TaskKey, core::TaskResult> answers_;
   std::map<std::string, core::command::AlertFinished> finished_alerts_;
   bool propose_again_ = false;
-  std::map<core::TaskKey, core::TaskResult> unsent_answers_;  // of this host: no way to the leader yet
-  std::shared_ptr<const core::State> shared_state_;           // for readers; null once it is old
+  std::map<core::TaskKey, core::TaskResult>
+      unsent_answers_;                               // of this host: no way to the leader yet
+  std::shared_ptr<const core::State> shared_state_;  // for readers; null once it is old
 
   std::unique_ptr<RaftDriver> driver_;  // last: its callbacks reach all of the above
 };

@@ -1,7 +1,7 @@
 // Happy path: connect → TLS → hello → the peer's hello → up → frames and pings.
-// Failures: refused, not our CA, another name than the address book's, another cluster or generation,
-// a frame that is no frame, silence. Each closes the connection; ours is tried again with a growing
-// pause.
+// Failures: refused, not our CA, another name than the address book's, another cluster or
+// generation, a frame that is no frame, silence. Each closes the connection; ours is tried again
+// with a growing pause.
 #include "daemon/links.h"
 
 #include <algorithm>
@@ -10,7 +10,8 @@
 
 namespace fettle::daemon {
 
-Links::Outgoing::Outgoing(io::Loop& loop) : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
+Links::Outgoing::Outgoing(io::Loop& loop)
+    : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
 Links::Incoming::Incoming() : reader(wire::kVersion, wire::kFrameBytesMax) {}
 
 Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, wire::Hello self,
@@ -32,9 +33,8 @@ Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, wire::Hello se
 Links::~Links() { *alive_ = false; }
 
 Status Links::listen(const io::SockAddress& at) {
-  return listener_.listen_tcp(at, [this](uv_stream_t* listener, bool unix_socket) {
-    accept(listener, unix_socket);
-  });
+  return listener_.listen_tcp(
+      at, [this](uv_stream_t* listener, bool unix_socket) { accept(listener, unix_socket); });
 }
 
 void Links::connect_all() {
@@ -82,21 +82,22 @@ void Links::connect(Outgoing& out) {
 void Links::dial(Outgoing& out, const io::SockAddress& address) {
   out.reader = io::FrameReader(wire::kVersion, wire::kFrameBytesMax);
   out.stream = std::make_unique<io::Stream>(loop_);
-  out.stream->connect_tcp(
-      address,
-      {.on_open = [this, &out] { out.stream->write(pack(self_)); },
-       .on_data =
-           [this, &out](std::string_view bytes) {
-             const Status read = out.reader.feed(bytes, [&](std::string_view payload) {
-               reply(out, payload);
-               return out.stream != nullptr;
-             });
-             if (!read) lost(out, read.error().what);
-           },
-       .on_end = [this, &out](io::End end, const std::string& text) {
-         lost(out, std::string(to_string(end)) + ": " + text);
-       }},
-      io::Stream::kOpenTimeout, tls_, out.peer.name);
+  out.stream->connect_tcp(address,
+                          {.on_open = [this, &out] { out.stream->write(pack(self_)); },
+                           .on_data =
+                               [this, &out](std::string_view bytes) {
+                                 const Status read =
+                                     out.reader.feed(bytes, [&](std::string_view payload) {
+                                       reply(out, payload);
+                                       return out.stream != nullptr;
+                                     });
+                                 if (!read) lost(out, read.error().what);
+                               },
+                           .on_end =
+                               [this, &out](io::End end, const std::string& text) {
+                                 lost(out, std::string(to_string(end)) + ": " + text);
+                               }},
+                          io::Stream::kOpenTimeout, tls_, out.peer.name);
 }
 
 /// What the peer says on the connection that we opened: its hello, once, and pongs.

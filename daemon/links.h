@@ -73,7 +73,7 @@ class Links {
   struct Incoming {
     std::unique_ptr<io::Stream> stream;
     io::FrameReader reader;
-    std::string peer;      // after its hello
+    std::string peer;  // after its hello
     Incoming();
   };
 

@@ -56,7 +56,8 @@ void read_spec(MemberFiles& files) {
   }
   if (sources.empty()) return;
   spec::Parsed parsed = spec::parse(sources, spec::Strictness::Apply);
-  for (const spec::Diagnostic& one : parsed.diagnostics) files.spec_errors.push_back(to_string(one));
+  for (const spec::Diagnostic& one : parsed.diagnostics)
+    files.spec_errors.push_back(to_string(one));
   if (files.spec_errors.empty()) files.spec = std::move(parsed.spec);
 }
 
@@ -68,7 +69,8 @@ alerts::Secrets load_secrets(const std::vector<std::string>& folders) {
     std::error_code ignored;
     for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
       const std::string name = file.path().filename().string();
-      if (all->size() >= kSecretsMax || all->contains(name) || !file.is_regular_file(ignored)) continue;
+      if (all->size() >= kSecretsMax || all->contains(name) || !file.is_regular_file(ignored))
+        continue;
       auto text = io::read_file(file.path().string(), kSecretBytesMax);
       if (!text) {
         log::warn("secrets: " + text.error().what);
@@ -174,8 +176,8 @@ Status Member::open_group(MemberFiles& files) {
   for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);
   FETTLE_TRY(const std::uint64_t seed, random_number());
   group_ = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
-                                   group_config(files, incarnation_, seed), std::move(loaded_group_),
-                                   files.tls, work_->events());
+                                   group_config(files, incarnation_, seed),
+                                   std::move(loaded_group_), files.tls, work_->events());
   return {};
 }
 
@@ -217,8 +219,9 @@ Member::~Member() {
     group_loop_.stop();
     group_thread_.join();
   }
-  if (work_ != nullptr) work_->close();  // turns the work loop: what it may call must still be there
-  disk_.reset();                         // what was queued is done, nothing new comes
+  if (work_ != nullptr)
+    work_->close();  // turns the work loop: what it may call must still be there
+  disk_.reset();     // what was queued is done, nothing new comes
   parser_.reset();
   group_.reset();
   work_.reset();

@@ -1,5 +1,5 @@
-// Member: one running fettled from its files: opens the stores, starts the two loops and the workers
-// in order, and ends them in the opposite one.
+// Member: one running fettled from its files: opens the stores, starts the two loops and the
+// workers in order, and ends them in the opposite one.
 #pragma once
 
 #include <memory>
@@ -17,10 +17,10 @@ namespace fettle::daemon {
 /// What --check checks and a start needs: the member file, and what it names.
 struct MemberFiles {
   spec::MemberFile member;
-  std::optional<core::Spec> spec;             // of its spec files; absent: it names none, or they are wrong
+  std::optional<core::Spec> spec;  // of its spec files; absent: it names none, or they are wrong
   std::vector<std::string> spec_errors;
-  std::vector<std::string> notes;             // what a person should know, no error
-  std::shared_ptr<io::TlsContext> tls;        // absent: alone
+  std::vector<std::string> notes;       // what a person should know, no error
+  std::shared_ptr<io::TlsContext> tls;  // absent: alone
 };
 
 /// Reads and checks everything; the error's text has a line for each thing that is wrong.

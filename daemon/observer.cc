@@ -22,7 +22,8 @@ Observer::Observer(io::Loop& loop, std::uint64_t starts, Report report)
 
 void Observer::watch(const std::vector<core::Watch>& watches) {
   judge_.watch(watches);
-  for (const std::string& problem : scheduler_.watch(watches)) log::error("probe.refused: " + problem);
+  for (const std::string& problem : scheduler_.watch(watches))
+    log::error("probe.refused: " + problem);
 }
 
 void Observer::tell_all() {

@@ -57,7 +57,7 @@ class Performer {
   std::map<core::TaskKey, std::unique_ptr<actions::Action>> acting_;
   std::vector<core::executor::Journal> unsaved_;
   bool saving_ = false;
-  std::size_t written_ = 0;   // since the last pruning
+  std::size_t written_ = 0;  // since the last pruning
   std::deque<core::executor::Event> waiting_;
   bool stepping_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

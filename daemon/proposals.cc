@@ -7,9 +7,7 @@
 
 namespace fettle::daemon {
 
-core::Time Group::stamp() const {
-  return engine_.state().now + (io::Loop::now() - applied_clock_);
-}
+core::Time Group::stamp() const { return engine_.state().now + (io::Loop::now() - applied_clock_); }
 
 void Group::propose(core::Command command, std::string client, WriteDone done) {
   core::LogEntry entry{.level = engine_.state().level,
@@ -38,7 +36,8 @@ void Group::rejected(const raft::Rejected& rejected) {
   propose_again_ = true;
   if (found == proposing_.end()) return;
   to_work([done = std::move(found->second.second), code = rejected.code] {
-    done(fail(code, code == Code::Busy ? "too much waits to be committed" : "this member does not lead"));
+    done(fail(code,
+              code == Code::Busy ? "too much waits to be committed" : "this member does not lead"));
   });
   proposing_.erase(found);
 }
@@ -61,7 +60,8 @@ void Group::take_report(const core::command::ReportOpinions& report) {
   const core::State& state = engine_.state();
   for (const core::Opinion& opinion : report.opinions) {
     const auto node = state.nodes.find(opinion.node);
-    if (node == state.nodes.end() || node->second.watch_revision != opinion.watch_revision) continue;
+    if (node == state.nodes.end() || node->second.watch_revision != opinion.watch_revision)
+      continue;
     const auto held = node->second.opinions.find(report.observer);
     if (held != node->second.opinions.end() && held->second.incarnation == report.incarnation &&
         held->second.sequence >= opinion.sequence) {
@@ -139,7 +139,8 @@ void Group::do_write(core::Command command, std::string key, WriteDone done) {
   const bool sent = links_ != nullptr && !leader.empty() && leader != self() &&
                     links_->send(leader, wire::Forward{id, key, std::move(command)});
   if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
-  forwards_.emplace(id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
+  forwards_.emplace(
+      id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
 }
 
 void Group::read(bool linearizable, ReadDone done) {
@@ -184,7 +185,9 @@ void Group::client_read_done(const raft::ReadDone& read) {
     found->second.index = read.index;
     return;
   }
-  to_work([done = std::move(found->second.done)] { done(fail(Code::NotLeader, "the leader lost its majority")); });
+  to_work([done = std::move(found->second.done)] {
+    done(fail(Code::NotLeader, "the leader lost its majority"));
+  });
   reads_.erase(found);
 }
 
@@ -210,7 +213,10 @@ void Group::fail_waiting() {
   confirming_.clear();
   for (auto& [index, write] : writes_) {
     to_work([done = std::move(write.done), key = write.key] {
-      done(fail(Code::InDoubt, "the leader changed: it may or may not have happened; ask again with Idempotency-Key " + key));
+      done(fail(
+          Code::InDoubt,
+          "the leader changed: it may or may not have happened; ask again with Idempotency-Key " +
+              key));
     });
   }
   writes_.clear();
@@ -219,7 +225,8 @@ void Group::fail_waiting() {
 api::Snapshot Group::snapshot() {
   const core::Duration stale = io::Loop::now() - leader_heard_;
   const auto stale_ms = std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
-  if (shared_state_ == nullptr) shared_state_ = std::make_shared<const core::State>(engine_.state());
+  if (shared_state_ == nullptr)
+    shared_state_ = std::make_shared<const core::State>(engine_.state());
   return {shared_state_, status(), leading_ ? 0 : stale_ms};
 }
 
@@ -235,25 +242,31 @@ api::GroupStatus Group::status() const {
   status.self = self();
   for (const Peer& member : config_.members) {
     const bool me = member.name == self();
-    api::MemberStatus one{.name = member.name, .role = "voter", .address = member.address.host.empty() ? "" : to_string(member.address)};
+    api::MemberStatus one{.name = member.name,
+                          .role = "voter",
+                          .address = member.address.host.empty() ? "" : to_string(member.address)};
     const auto facts = state.members.find(member.name);
     if (facts != state.members.end()) {
       one.zone = facts->second.zone;
       one.version = facts->second.version;
     }
-    one.state = me ? std::string(raft::to_string(raft.role())) : member.name == raft.leader() ? "leader" : "follower";
+    one.state = me                             ? std::string(raft::to_string(raft.role()))
+                : member.name == raft.leader() ? "leader"
+                                               : "follower";
     if (!me && !links_->up(member.name)) one.state = "unreachable";
     one.rtt_ms = me ? std::optional<double>() : links_->rtt_ms(member.name);
     status.members.push_back(std::move(one));
   }
-  if (raft.leader().empty()) status.notes.emplace_back("no leader is known: this member touches nothing");
+  if (raft.leader().empty())
+    status.notes.emplace_back("no leader is known: this member touches nothing");
   const auto texts = [](const core::Spec& spec) {
     std::vector<std::string> all;
     for (const core::SourceFile& file : spec.sources) all.push_back(file.text);
     return all;
   };
   if (config_.spec && state.revision > 0 && texts(*config_.spec) != texts(state.spec)) {
-    status.notes.push_back(self() + "'s spec files differ from revision " + std::to_string(state.revision));
+    status.notes.push_back(self() + "'s spec files differ from revision " +
+                           std::to_string(state.revision));
   }
   return status;
 }

@@ -26,9 +26,13 @@ struct Hello {
   std::uint64_t generation = 1;
   core::MemberFacts facts;
 };
-struct Raft { raft::Message message; };
+struct Raft {
+  raft::Message message;
+};
 /// An observer's changed opinions, or its whole table, for the leader.
-struct Report { core::command::ReportOpinions report; };
+struct Report {
+  core::command::ReportOpinions report;
+};
 /// A command of a follower's client; `id` is the sender's own.
 struct Forward {
   std::uint64_t id = 0;
@@ -37,13 +41,16 @@ struct Forward {
 };
 struct Forwarded {
   std::uint64_t id = 0;
-  bool ok = false;         // false: `code` and `text` say why nothing, or nothing certain, happened
+  bool ok = false;  // false: `code` and `text` say why nothing, or nothing certain, happened
   Code code = Code::NotLeader;
   std::string text;
   core::ClientAnswer answer;
 };
 /// `finished_below`: every attempt decided below this index is closed; its journal may be pruned.
-struct Perform { core::Task task; Index finished_below; };
+struct Perform {
+  core::Task task;
+  Index finished_below;
+};
 struct Cancel {
   core::TaskKey key;
   core::Fence fence;
@@ -54,41 +61,71 @@ struct Answer {
   core::TaskResult result;
 };
 /// A follower asks the leader for a read index (Ongaro's thesis, 6.4).
-struct ReadIndex { std::uint64_t id = 0; };
+struct ReadIndex {
+  std::uint64_t id = 0;
+};
 struct ReadIndexReply {
   std::uint64_t id = 0;
   bool ok = false;
   Index index;
 };
-struct Ping { std::int64_t sent_ns = 0; };
-struct Pong { std::int64_t sent_ns = 0; };
+struct Ping {
+  std::int64_t sent_ns = 0;
+};
+struct Pong {
+  std::int64_t sent_ns = 0;
+};
 
 using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
                            ReadIndex, ReadIndexReply, Ping, Pong>;
 
 template <typename Archive>
-void fields(Archive& ar, Hello& v) { ar(v.cluster, v.generation, v.facts); }
+void fields(Archive& ar, Hello& v) {
+  ar(v.cluster, v.generation, v.facts);
+}
 template <typename Archive>
-void fields(Archive& ar, Raft& v) { ar(v.message); }
+void fields(Archive& ar, Raft& v) {
+  ar(v.message);
+}
 template <typename Archive>
-void fields(Archive& ar, Report& v) { ar(v.report); }
+void fields(Archive& ar, Report& v) {
+  ar(v.report);
+}
 template <typename Archive>
-void fields(Archive& ar, Forward& v) { ar(v.id, v.client, v.command); }
+void fields(Archive& ar, Forward& v) {
+  ar(v.id, v.client, v.command);
+}
 template <typename Archive>
-void fields(Archive& ar, Forwarded& v) { ar(v.id, v.ok, v.code, v.text, v.answer); }
+void fields(Archive& ar, Forwarded& v) {
+  ar(v.id, v.ok, v.code, v.text, v.answer);
+}
 template <typename Archive>
-void fields(Archive& ar, Perform& v) { ar(v.task, v.finished_below); }
+void fields(Archive& ar, Perform& v) {
+  ar(v.task, v.finished_below);
+}
 template <typename Archive>
-void fields(Archive& ar, Cancel& v) { ar(v.key, v.fence, v.reason); }
+void fields(Archive& ar, Cancel& v) {
+  ar(v.key, v.fence, v.reason);
+}
 template <typename Archive>
-void fields(Archive& ar, Answer& v) { ar(v.key, v.result); }
+void fields(Archive& ar, Answer& v) {
+  ar(v.key, v.result);
+}
 template <typename Archive>
-void fields(Archive& ar, ReadIndex& v) { ar(v.id); }
+void fields(Archive& ar, ReadIndex& v) {
+  ar(v.id);
+}
 template <typename Archive>
-void fields(Archive& ar, ReadIndexReply& v) { ar(v.id, v.ok, v.index); }
+void fields(Archive& ar, ReadIndexReply& v) {
+  ar(v.id, v.ok, v.index);
+}
 template <typename Archive>
-void fields(Archive& ar, Ping& v) { ar(v.sent_ns); }
+void fields(Archive& ar, Ping& v) {
+  ar(v.sent_ns);
+}
 template <typename Archive>
-void fields(Archive& ar, Pong& v) { ar(v.sent_ns); }
+void fields(Archive& ar, Pong& v) {
+  ar(v.sent_ns);
+}
 
 }  // namespace fettle::daemon::wire

@@ -20,26 +20,31 @@ Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStor
                  [this](core::TaskKey key, core::TaskResult result) {
                    group_->answer(std::move(key), std::move(result));
                  }),
-      observer_(loop, config_.starts,
-                [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
+      observer_(
+          loop, config_.starts,
+          [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
       readying_(loop) {}
 
 GroupEvents Work::events() {
   return {.watches = [this](const std::vector<core::Watch>& watches) { observer_.watch(watches); },
           .leader_changed = [this](const std::string& leader, std::uint64_t generation,
                                    Term term) { leader_changed(leader, generation, term); },
-          .perform = [this](core::Task task, Index finished_below) {
-            performer_.perform(std::move(task), finished_below);
-          },
-          .cancel = [this](core::TaskKey key, core::Fence fence, std::string reason) {
-            performer_.cancel(std::move(key), fence, std::move(reason));
-          },
-          .happened = [this](const std::vector<core::Event>& events) {
-            if (server_ != nullptr) server_->publish(events);
-          },
-          .deliver = [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
-            outbox_.send(receiver, {std::move(key), std::move(body)});
-          }};
+          .perform =
+              [this](core::Task task, Index finished_below) {
+                performer_.perform(std::move(task), finished_below);
+              },
+          .cancel =
+              [this](core::TaskKey key, core::Fence fence, std::string reason) {
+                performer_.cancel(std::move(key), fence, std::move(reason));
+              },
+          .happened =
+              [this](const std::vector<core::Event>& events) {
+                if (server_ != nullptr) server_->publish(events);
+              },
+          .deliver =
+              [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
+                outbox_.send(receiver, {std::move(key), std::move(body)});
+              }};
 }
 
 Status Work::start(Group& group, const api::ServerConfig& api) {
@@ -79,8 +84,7 @@ void Work::write(core::Command command, std::string key,
   group_->write(std::move(command), std::move(key), std::move(done));
 }
 
-void Work::parse(std::vector<core::SourceFile> files,
-                 std::function<void(api::ParseOutcome)> done) {
+void Work::parse(std::vector<core::SourceFile> files, std::function<void(api::ParseOutcome)> done) {
   auto outcome = std::make_shared<api::ParseOutcome>();
   const bool queued = parser_.submit(
       loop_,

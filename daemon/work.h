@@ -17,7 +17,7 @@ namespace fettle::daemon {
 struct WorkConfig {
   std::string self;
   core::AllowList allow;
-  std::uint64_t starts = 1;      // HostStore::count_start
+  std::uint64_t starts = 1;  // HostStore::count_start
   store::LoadedHost loaded;
   alerts::Secrets secrets;
 };
@@ -56,7 +56,7 @@ class Work final : public api::Backend {
   Performer performer_;
   Observer observer_;
   io::Timer readying_;
-  bool led_ = false;      // a leader is known
+  bool led_ = false;  // a leader is known
   bool ready_ = false;
   std::unique_ptr<api::Server> server_;
 };

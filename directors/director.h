@@ -21,7 +21,7 @@ std::string_view to_string(ServerAdmin admin);
 
 /// The real state of one server, over all its backends.
 struct ServerState {
-  std::string process;   // the director's pid: a new one is a restart
+  std::string process;  // the director's pid: a new one is a restart
   ServerAdmin admin = ServerAdmin::Mixed;
   bool running = false;  // it takes traffic
 };

@@ -62,7 +62,8 @@ std::optional<Row> find_row(const std::string& table, const std::string& server)
     const std::string admin = cell("srv_admin_state");
     const std::string operational = cell("srv_op_state");
     const auto a = std::from_chars(admin.data(), admin.data() + admin.size(), row.admin);
-    const auto o = std::from_chars(operational.data(), operational.data() + operational.size(), row.operational);
+    const auto o = std::from_chars(operational.data(), operational.data() + operational.size(),
+                                   row.operational);
     if (a.ec != std::errc() || o.ec != std::errc()) return std::nullopt;
     return row;
   }
@@ -115,11 +116,13 @@ class Haproxy final : public Director {
  private:
   using Answers = std::function<void(Result<std::vector<std::string>>)>;
 
-  Result<ServerState> state_of(const std::vector<std::string>& answers, const std::string& server) const {
+  Result<ServerState> state_of(const std::vector<std::string>& answers,
+                               const std::string& server) const {
     ServerState state;
     const std::size_t at = answers[0].find("\nPid: ");
     if (at == std::string::npos) {
-      return fail(Code::Corrupt, "HAProxy's socket answers garbage: '" + trimmed(answers[0]).substr(0, 60) + "'");
+      return fail(Code::Corrupt,
+                  "HAProxy's socket answers garbage: '" + trimmed(answers[0]).substr(0, 60) + "'");
     }
     state.process = trimmed(answers[0].substr(at + 6, answers[0].find('\n', at + 1) - at - 6));
     state.running = true;
@@ -141,7 +144,8 @@ class Haproxy final : public Director {
     answers_.clear();
     timer_.start(timeout, [this] { finish(fail(Code::Timeout, socket_ + ": no answer in time")); });
     if (lines_.empty()) {
-      timer_.start(core::Duration{0}, [this] { finish(fail(Code::Invalid, "no such server name")); });
+      timer_.start(core::Duration{0},
+                   [this] { finish(fail(Code::Invalid, "no such server name")); });
       return;
     }
     next();
@@ -155,18 +159,22 @@ class Haproxy final : public Director {
         .on_data =
             [this](std::string_view bytes) {
               answer_ += bytes;
-              if (answer_.size() > kAnswerBytesMax) finish(fail(Code::Corrupt, socket_ + ": an answer without end"));
+              if (answer_.size() > kAnswerBytesMax)
+                finish(fail(Code::Corrupt, socket_ + ": an answer without end"));
             },
         .on_end = [this](io::End end, const std::string& text) { ended(end, text); },
     };
     constexpr auto kNoOwnLimit = std::chrono::hours(1);  // timer_ is the limit
-    if (socket_.starts_with('/')) return stream_->connect_unix(socket_, std::move(events), kNoOwnLimit);
+    if (socket_.starts_with('/'))
+      return stream_->connect_unix(socket_, std::move(events), kNoOwnLimit);
     const std::size_t colon = socket_.rfind(':');
     unsigned port = 0;
     std::from_chars(socket_.data() + colon + 1, socket_.data() + socket_.size(), port);
-    const auto address = io::parse_numeric(socket_.substr(0, colon), static_cast<std::uint16_t>(port));
+    const auto address =
+        io::parse_numeric(socket_.substr(0, colon), static_cast<std::uint16_t>(port));
     if (!address) {
-      timer_.start(core::Duration{0}, [this] { finish(fail(Code::Invalid, socket_ + ": not a numeric address")); });
+      timer_.start(core::Duration{0},
+                   [this] { finish(fail(Code::Invalid, socket_ + ": not a numeric address")); });
       return;
     }
     stream_->connect_tcp(*address, std::move(events), kNoOwnLimit);
@@ -204,7 +212,8 @@ class Haproxy final : public Director {
 Result<std::unique_ptr<Director>> make_haproxy(const core::Options& options, io::Loop& loop) {
   const std::string socket = core::text_option(options, "socket");
   const auto backends = core::list_option(options, "backend");
-  if (socket.empty() || backends.empty()) return fail(Code::Invalid, "haproxy needs socket and backend");
+  if (socket.empty() || backends.empty())
+    return fail(Code::Invalid, "haproxy needs socket and backend");
   for (const std::string& backend : backends) {
     if (!is_plain(backend)) return fail(Code::Invalid, "'" + backend + "' is no backend name");
   }

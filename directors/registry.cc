@@ -4,7 +4,7 @@ namespace fettle::directors {
 
 using core::OptionType;
 
-#define FETTLE_KIND(identifier, ...)                                                      \
+#define FETTLE_KIND(identifier, ...) \
   Result<std::unique_ptr<Director>> make_##identifier(const core::Options& options, io::Loop& loop);
 #include "directors/kinds.inc"
 #undef FETTLE_KIND
@@ -34,10 +34,14 @@ Result<std::unique_ptr<Director>> make(const std::string& kind, const core::Opti
 
 std::string_view to_string(ServerAdmin admin) {
   switch (admin) {
-    case ServerAdmin::Ready: return "ready";
-    case ServerAdmin::Drain: return "drain";
-    case ServerAdmin::Maint: return "maint";
-    case ServerAdmin::Mixed: return "mixed";
+    case ServerAdmin::Ready:
+      return "ready";
+    case ServerAdmin::Drain:
+      return "drain";
+    case ServerAdmin::Maint:
+      return "maint";
+    case ServerAdmin::Mixed:
+      return "mixed";
   }
   return "unknown";
 }

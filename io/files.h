@@ -1,5 +1,5 @@
-// Files, for start-up and the CLI: whole reads with a bound, atomic writes, simple globs. They block:
-// never call them on a running loop.
+// Files, for start-up and the CLI: whole reads with a bound, atomic writes, simple globs. They
+// block: never call them on a running loop.
 #pragma once
 
 #include <sys/types.h>

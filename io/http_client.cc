@@ -1,7 +1,7 @@
 // Happy path: (connect) → send → head → body → answer; the connection stays for the next request.
 // Failures: no connection, reset or closed before the end, not HTTP, a bound passed, no answer in
-// time. When the timer fires the socket is read once more before it counts as a timeout: a busy loop
-// must not blame the target for an answer that was already here.
+// time. When the timer fires the socket is read once more before it counts as a timeout: a busy
+// loop must not blame the target for an answer that was already here.
 #include "io/http_client.h"
 
 #include <llhttp.h>
@@ -37,9 +37,7 @@ struct HttpConnection::Parser {
     };
     settings.on_header_value_complete = [](llhttp_t* p) { return self(p).keep_header(); };
     settings.on_headers_complete = [](llhttp_t* p) { return self(p).head_request ? 1 : 0; };
-    settings.on_status = [](llhttp_t* p, const char*, size_t size) {
-      return self(p).count(size);
-    };
+    settings.on_status = [](llhttp_t* p, const char*, size_t size) { return self(p).count(size); };
     settings.on_body = [](llhttp_t* p, const char* at, size_t size) {
       return self(p).body({at, size});
     };
@@ -95,9 +93,8 @@ void HttpConnection::request(const Target& target, HttpRequest request, core::Du
   request_ = std::move(request);
   done_ = std::move(done);
   got_bytes_ = false;
-  timer_.start(timeout, [this] {
-    timer_.start(std::chrono::milliseconds(1), [this] { expired(); });
-  });
+  timer_.start(timeout,
+               [this] { timer_.start(std::chrono::milliseconds(1), [this] { expired(); }); });
   reused_ = stream_ != nullptr && stream_->open();
   if (reused_) return send();
   connect();
@@ -164,14 +161,16 @@ void HttpConnection::ended(End end, const std::string& text) {
   if (end == End::Eof && got_bytes_) {
     llhttp_finish(&parser_->state);  // a body that ends with the connection
     if (parser_->complete) return answered();
-    return fail_with({.end = End::Reset, .garbage = true, .text = "closed in the middle of its answer"});
+    return fail_with(
+        {.end = End::Reset, .garbage = true, .text = "closed in the middle of its answer"});
   }
   fail_with({.end = end == End::Eof ? End::Reset : end, .text = text});
 }
 
 void HttpConnection::expired() {
-  fail_with({.timeout = true, .text = stream_ != nullptr && stream_->open() ? "no answer in time"
-                                                                            : "no connection in time"});
+  fail_with({.timeout = true,
+             .text = stream_ != nullptr && stream_->open() ? "no answer in time"
+                                                           : "no connection in time"});
 }
 
 void HttpConnection::answered() {

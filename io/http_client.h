@@ -1,7 +1,8 @@
-// HttpConnection: our HTTP/1.1 client path for probes and the CLI: one connection to one target, kept
-// open between requests, one request at a time. Framing is llhttp's. Owns its stream and timer.
-// A reused connection that dies before its first byte of answer is tried once more on a new one (the
-// peer may have closed it as the request left). Never follows redirects, never retries otherwise.
+// HttpConnection: our HTTP/1.1 client path for probes and the CLI: one connection to one target,
+// kept open between requests, one request at a time. Framing is llhttp's. Owns its stream and
+// timer. A reused connection that dies before its first byte of answer is tried once more on a new
+// one (the peer may have closed it as the request left). Never follows redirects, never retries
+// otherwise.
 #pragma once
 
 #include <cstddef>
@@ -94,8 +95,8 @@ class HttpConnection {
   std::function<void(std::string_view)> on_body_;
   std::size_t body_bytes_max_ = 64U * 1024;
   bool keep_ = true;
-  bool reused_ = false;       // this request went out on a kept connection
-  bool got_bytes_ = false;    // of this request's answer
+  bool reused_ = false;     // this request went out on a kept connection
+  bool got_bytes_ = false;  // of this request's answer
 };
 
 }  // namespace fettle::io

@@ -1,6 +1,6 @@
 // Happy path: post → libcurl drives sockets through uv_poll and one timer → the status is told.
-// Failures: no connection, a name not found, a time-out, an answer beyond the bound (its status still
-// counts), too many in flight.
+// Failures: no connection, a name not found, a time-out, an answer beyond the bound (its status
+// still counts), too many in flight.
 #include "io/http_post.h"
 
 #include <curl/curl.h>
@@ -64,8 +64,8 @@ struct HttpPoster::Multi {
       raw->data = watch.get();
       watch->poll = Handle<uv_poll_t>(std::move(raw));
     }
-    const int events = (what != CURL_POLL_OUT ? UV_READABLE : 0) |
-                       (what != CURL_POLL_IN ? UV_WRITABLE : 0);
+    const int events =
+        (what != CURL_POLL_OUT ? UV_READABLE : 0) | (what != CURL_POLL_IN ? UV_WRITABLE : 0);
     uv_poll_start(watch->poll.get(), events, [](uv_poll_t* handle, int status, int ready) {
       auto* at = static_cast<Watch*>(handle->data);
       if (at == nullptr) return;
@@ -82,7 +82,8 @@ struct HttpPoster::Multi {
     if (ms < 0) {
       self->timer.stop();
     } else {
-      self->timer.start(std::chrono::milliseconds(ms), [self] { self->act(CURL_SOCKET_TIMEOUT, 0); });
+      self->timer.start(std::chrono::milliseconds(ms),
+                        [self] { self->act(CURL_SOCKET_TIMEOUT, 0); });
     }
     return 0;
   }
@@ -146,7 +147,8 @@ void HttpPoster::post(PostRequest request, Done done) {
     transfer.headers = curl_slist_append(transfer.headers, header.c_str());
   }
   const auto ms = [](core::Duration duration) {
-    return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+    return static_cast<long>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   };
   curl_easy_setopt(easy, CURLOPT_URL, transfer.request.url.c_str());
   curl_easy_setopt(easy, CURLOPT_POST, 1L);

@@ -1,5 +1,5 @@
-// HttpPoster: low-rate HTTP(S) POSTs by libcurl on our loop: webhooks. Bounded in flight and in what
-// it reads; names are resolved on libcurl's own thread, and a slow lookup stalls nothing.
+// HttpPoster: low-rate HTTP(S) POSTs by libcurl on our loop: webhooks. Bounded in flight and in
+// what it reads; names are resolved on libcurl's own thread, and a slow lookup stalls nothing.
 #pragma once
 
 #include <functional>

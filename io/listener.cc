@@ -8,7 +8,8 @@
 namespace fettle::io {
 namespace {
 
-void accept_one(uv_stream_t* server, int status, bool unix_socket, const Listener::OnAccept& accept) {
+void accept_one(uv_stream_t* server, int status, bool unix_socket,
+                const Listener::OnAccept& accept) {
   if (status == 0) accept(server, unix_socket);
 }
 

@@ -22,7 +22,8 @@ class Listener {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  /// Listens on a TCP address (SO_REUSEADDR). `on_accept` must call Stream::accept with its arguments.
+  /// Listens on a TCP address (SO_REUSEADDR). `on_accept` must call Stream::accept with its
+  /// arguments.
   Status listen_tcp(const SockAddress& at, OnAccept on_accept);
   /// Listens on a unix socket with mode 0660; a stale file is removed.
   Status listen_unix(const std::string& path, OnAccept on_accept);

@@ -1,8 +1,7 @@
 #include "io/loop.h"
 
-#include <ctime>
-
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "base/check.h"

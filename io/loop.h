@@ -1,5 +1,5 @@
-// Loop: one libuv loop and the thread that runs it. Owns the loop's real clock and its mailbox; other
-// threads reach it only through post(). Nothing that runs on it may block.
+// Loop: one libuv loop and the thread that runs it. Owns the loop's real clock and its mailbox;
+// other threads reach it only through post(). Nothing that runs on it may block.
 #pragma once
 
 #include <uv.h>

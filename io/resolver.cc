@@ -67,8 +67,9 @@ void Resolver::start_next() {
           if (ok) {
             owned->owner->finished(owned->host, std::string(text.data()));
           } else {
-            owned->owner->finished(owned->host, fail(Code::Unreachable, "resolve " + owned->host +
-                                                         ": " + uv_strerror(status)));
+            owned->owner->finished(
+                owned->host,
+                fail(Code::Unreachable, "resolve " + owned->host + ": " + uv_strerror(status)));
           }
         },
         host.c_str(), nullptr, &hints);

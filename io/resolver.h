@@ -1,6 +1,6 @@
 // Resolver: names to addresses off the loop, on libuv's pool. At most kInFlightMax lookups run at
-// once, so that slow DNS cannot fill the pool; the last good address of a name is kept and given if a
-// lookup fails.
+// once, so that slow DNS cannot fill the pool; the last good address of a name is kept and given if
+// a lookup fails.
 #pragma once
 
 #include <cstdint>

@@ -19,15 +19,21 @@ constexpr std::size_t kReadBytes = 64U * 1024;
 
 End end_of(int status) {
   switch (status) {
-    case UV_EOF: return End::Eof;
+    case UV_EOF:
+      return End::Eof;
     case UV_ECONNREFUSED:
-    case UV_ENOENT: return End::Refused;
+    case UV_ENOENT:
+      return End::Refused;
     case UV_ECONNRESET:
     case UV_EPIPE:
-    case UV_ECONNABORTED: return End::Reset;
-    case UV_ETIMEDOUT: return End::Timeout;
-    case UV_EHOSTUNREACH: return End::Unreachable;
-    default: return End::Local;
+    case UV_ECONNABORTED:
+      return End::Reset;
+    case UV_ETIMEDOUT:
+      return End::Timeout;
+    case UV_EHOSTUNREACH:
+      return End::Unreachable;
+    default:
+      return End::Local;
   }
 }
 
@@ -35,14 +41,22 @@ End end_of(int status) {
 
 std::string_view to_string(End end) {
   switch (end) {
-    case End::Eof: return "closed";
-    case End::Refused: return "refused";
-    case End::Reset: return "reset";
-    case End::Timeout: return "timeout";
-    case End::Unreachable: return "unreachable";
-    case End::Local: return "local trouble";
-    case End::Tls: return "tls";
-    case End::Overflow: return "peer does not read";
+    case End::Eof:
+      return "closed";
+    case End::Refused:
+      return "refused";
+    case End::Reset:
+      return "reset";
+    case End::Timeout:
+      return "timeout";
+    case End::Unreachable:
+      return "unreachable";
+    case End::Local:
+      return "local trouble";
+    case End::Tls:
+      return "tls";
+    case End::Overflow:
+      return "peer does not read";
   }
   return "unknown";
 }
@@ -58,9 +72,7 @@ Stream::Stream(Loop& loop) : loop_(loop) {}
 
 Stream::~Stream() { *alive_ = false; }
 
-uv_stream_t* Stream::raw() const {
-  return tcp_ ? as_stream(tcp_.get()) : as_stream(pipe_.get());
-}
+uv_stream_t* Stream::raw() const { return tcp_ ? as_stream(tcp_.get()) : as_stream(pipe_.get()); }
 
 void Stream::make_handle(bool unix_socket) {
   FETTLE_ASSERT_MSG(!tcp_ && !pipe_, "a stream connects once");
@@ -87,10 +99,11 @@ void Stream::connect_tcp(const SockAddress& to, StreamEvents events, core::Durat
   timer_->start(timeout, [this] { end(End::Timeout, "no connection in time"); });
   auto request = std::make_unique<uv_connect_t>();
   request->data = nullptr;
-  const int rc = uv_tcp_connect(request.get(), tcp_.get(), to.raw(), [](uv_connect_t* r, int status) {
-    const std::unique_ptr<uv_connect_t> owned(r);
-    if (r->handle->data != nullptr) static_cast<Stream*>(r->handle->data)->connected(status);
-  });
+  const int rc =
+      uv_tcp_connect(request.get(), tcp_.get(), to.raw(), [](uv_connect_t* r, int status) {
+        const std::unique_ptr<uv_connect_t> owned(r);
+        if (r->handle->data != nullptr) static_cast<Stream*>(r->handle->data)->connected(status);
+      });
   if (rc == 0) {
     static_cast<void>(request.release());
   } else {
@@ -262,13 +275,15 @@ void Stream::write(std::string_view bytes) {
 
 void Stream::write_raw(std::string_view bytes) {
   if (backlog_bytes_ == 0) {
-    uv_buf_t buffer = uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+    uv_buf_t buffer =
+        uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
     const int sent = uv_try_write(raw(), &buffer, 1);
     if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
     if (bytes.empty()) return;
   }
   if (backlog_bytes_ + bytes.size() > backlog_bytes_max_) {
-    return end_later(End::Overflow, "more than " + std::to_string(backlog_bytes_max_) + " bytes wait");
+    return end_later(End::Overflow,
+                     "more than " + std::to_string(backlog_bytes_max_) + " bytes wait");
   }
   auto write = std::make_unique<Write>();
   write->bytes = std::string(bytes);

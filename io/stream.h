@@ -35,9 +35,9 @@ enum class End : std::uint8_t {
 std::string_view to_string(End end);
 
 struct StreamEvents {
-  std::function<void()> on_open;                       // connected, and the handshake is done
+  std::function<void()> on_open;  // connected, and the handshake is done
   std::function<void(std::string_view)> on_data;
-  std::function<void(End, const std::string&)> on_end; // with the system's text
+  std::function<void(End, const std::string&)> on_end;  // with the system's text
 };
 
 class Stream {
@@ -55,8 +55,9 @@ class Stream {
   void set_backlog_max(std::size_t bytes) { backlog_bytes_max_ = bytes; }
 
   /// Connects; with `tls` as a client that accepts only a server named `server_name`.
-  void connect_tcp(const SockAddress& to, StreamEvents events, core::Duration timeout = kOpenTimeout,
-                   std::shared_ptr<TlsContext> tls = nullptr, const std::string& server_name = "");
+  void connect_tcp(const SockAddress& to, StreamEvents events,
+                   core::Duration timeout = kOpenTimeout, std::shared_ptr<TlsContext> tls = nullptr,
+                   const std::string& server_name = "");
   void connect_unix(const std::string& path, StreamEvents events,
                     core::Duration timeout = kOpenTimeout);
   /// Takes over an accepted connection; with `tls` as the server of a mutual handshake.
@@ -105,7 +106,7 @@ class Stream {
   BIO* ssl_out_ = nullptr;  // owned by ssl_
   std::string expected_peer_;
   std::string peer_name_;
-  std::string early_;       // written before the handshake was done
+  std::string early_;  // written before the handshake was done
   std::size_t backlog_bytes_ = 0;
   std::size_t backlog_bytes_max_ = kBacklogBytesMax;
   bool open_ = false;

@@ -1,5 +1,5 @@
-// TlsContext: what a member needs for mutual TLS 1.3: the CA it trusts, its certificate and its key.
-// Immutable once loaded; a reload makes a new one and only new handshakes use it.
+// TlsContext: what a member needs for mutual TLS 1.3: the CA it trusts, its certificate and its
+// key. Immutable once loaded; a reload makes a new one and only new handshakes use it.
 #pragma once
 
 #include <openssl/ssl.h>

@@ -1,5 +1,5 @@
-// Worker: one thread for work that blocks (SQLite, fsync), first in first out. The work touches only
-// what it was given; its end is told on the loop that asked.
+// Worker: one thread for work that blocks (SQLite, fsync), first in first out. The work touches
+// only what it was given; its end is told on the loop that asked.
 #pragma once
 
 #include <condition_variable>

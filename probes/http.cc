@@ -1,7 +1,7 @@
 // Happy path: (resolve) → GET on the kept connection → a status within the expected range → Pass.
 // Failures: as the connection ends; another status is BadStatus; what is not HTTP is BadBody; 401,
-// 403, 404 and 429 are about our question, not the node's health: "could not look". A kept connection
-// that the node's side closes raises the alarm.
+// 403, 404 and 429 are about our question, not the node's health: "could not look". A kept
+// connection that the node's side closes raises the alarm.
 #include <charconv>
 #include <utility>
 
@@ -54,11 +54,13 @@ class HttpProbe final : public Probe {
     done_ = std::move(done);
     began_ = io::Loop::now();
     timeout_ = timeout;
-    if (const auto known = context_.resolver.known(address_.host, address_.port)) return ask(*known);
+    if (const auto known = context_.resolver.known(address_.host, address_.port))
+      return ask(*known);
     context_.resolver.resolve(address_.host, address_.port,
                               [this, alive = alive_](Result<io::SockAddress> address) {
                                 if (!*alive) return;
-                                if (!address) return finish(core::Outcome::CannotProbe, address.error().what);
+                                if (!address)
+                                  return finish(core::Outcome::CannotProbe, address.error().what);
                                 ask(*address);
                               });
   }

@@ -6,8 +6,8 @@ using core::Affects;
 using core::FaultClass;
 using core::OptionType;
 
-#define FETTLE_KIND(identifier, ...)                                                 \
-  Result<std::unique_ptr<Probe>> make_##identifier(                                  \
+#define FETTLE_KIND(identifier, ...)                \
+  Result<std::unique_ptr<Probe>> make_##identifier( \
       const core::ProbeSpec& spec, const core::Address& address, ProbeContext& context);
 #include "probes/kinds.inc"
 #undef FETTLE_KIND
@@ -38,14 +38,18 @@ Result<std::unique_ptr<Probe>> make(const core::ProbeSpec& spec, const core::Add
 
 core::Outcome outcome_of(io::End end) {
   switch (end) {
-    case io::End::Refused: return core::Outcome::Refused;
+    case io::End::Refused:
+      return core::Outcome::Refused;
     case io::End::Eof:
     case io::End::Reset:
     case io::End::Tls:
-    case io::End::Overflow: return core::Outcome::Reset;
+    case io::End::Overflow:
+      return core::Outcome::Reset;
     case io::End::Timeout:
-    case io::End::Unreachable: return core::Outcome::Timeout;
-    case io::End::Local: return core::Outcome::CannotProbe;
+    case io::End::Unreachable:
+      return core::Outcome::Timeout;
+    case io::End::Local:
+      return core::Outcome::CannotProbe;
   }
   return core::Outcome::CannotProbe;
 }

@@ -10,8 +10,8 @@ namespace fettle::probes {
 
 const std::vector<core::KindSpec>& kinds();
 
-/// A probe of the spec's kind for the node at `address`. Invalid if the kind is unknown or an option
-/// makes no sense.
+/// A probe of the spec's kind for the node at `address`. Invalid if the kind is unknown or an
+/// option makes no sense.
 Result<std::unique_ptr<Probe>> make(const core::ProbeSpec& spec, const core::Address& address,
                                     ProbeContext& context);
 

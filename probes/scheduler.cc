@@ -97,7 +97,8 @@ void Scheduler::look(const Key& key, Target& target) {
   target.again = false;
   target.began = io::Loop::now();
   set_due(key, target, next_slot(target, target.began));
-  target.probe->look(target.spec.timeout, [this, key](Look look) { finished(key, std::move(look)); });
+  target.probe->look(target.spec.timeout,
+                     [this, key](Look look) { finished(key, std::move(look)); });
 }
 
 void Scheduler::finished(const Key& key, Look look) {

@@ -1,7 +1,7 @@
 // Scheduler: who is due to look. Owns the probes of every watched node and one timer. Each (node,
 // probe) has a fixed phase within its interval, on slots of 10 ms, and at most one look in flight.
-// What a look means is the judge's: on_sample says whether to look again after confirm_gap, ahead of
-// the slot. A kept connection that the node closed makes all probes of the node look at once.
+// What a look means is the judge's: on_sample says whether to look again after confirm_gap, ahead
+// of the slot. A kept connection that the node closed makes all probes of the node look at once.
 #pragma once
 
 #include <functional>
@@ -43,11 +43,12 @@ class Scheduler {
     core::Time due;
     core::Time began;
     bool in_flight = false;
-    bool again = false;   // an alarm came while it was looking
+    bool again = false;  // an alarm came while it was looking
   };
   using Key = std::pair<std::string, std::string>;  // node, probe
 
-  void add(const core::Watch& watch, const core::ProbeSpec& spec, std::vector<std::string>& problems);
+  void add(const core::Watch& watch, const core::ProbeSpec& spec,
+           std::vector<std::string>& problems);
   void set_due(const Key& key, Target& target, core::Time due);
   core::Time next_slot(const Target& target, core::Time after) const;
   void arm();

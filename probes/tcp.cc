@@ -1,6 +1,6 @@
 // Happy path: (resolve) → connect → hang up with RST → Pass.
-// Failures: refused, reset, no connection in time; a name that cannot be resolved, or trouble of our
-// own (descriptors, ports, routes), is "could not look".
+// Failures: refused, reset, no connection in time; a name that cannot be resolved, or trouble of
+// our own (descriptors, ports, routes), is "could not look".
 #include <utility>
 
 #include "io/timer.h"
@@ -25,7 +25,8 @@ class TcpProbe final : public Probe {
     context_.resolver.resolve(address_.host, address_.port,
                               [this, alive = alive_](Result<io::SockAddress> address) {
                                 if (!*alive) return;
-                                if (!address) return finish(core::Outcome::CannotProbe, address.error().what);
+                                if (!address)
+                                  return finish(core::Outcome::CannotProbe, address.error().what);
                                 connect(*address);
                               });
   }
@@ -33,15 +34,14 @@ class TcpProbe final : public Probe {
  private:
   void connect(const io::SockAddress& to) {
     stream_ = std::make_unique<io::Stream>(context_.loop);
-    stream_->connect_tcp(
-        to,
-        {.on_open = [this] { finish(core::Outcome::Pass, ""); },
-         .on_data = [](std::string_view) {},
-         .on_end =
-             [this](io::End end, const std::string& text) {
-               finish(outcome_of(end), "connect: " + text);
-             }},
-        timeout_);
+    stream_->connect_tcp(to,
+                         {.on_open = [this] { finish(core::Outcome::Pass, ""); },
+                          .on_data = [](std::string_view) {},
+                          .on_end =
+                              [this](io::End end, const std::string& text) {
+                                finish(outcome_of(end), "connect: " + text);
+                              }},
+                         timeout_);
   }
   void finish(core::Outcome outcome, std::string detail) {
     if (stream_ != nullptr) stream_->reset();

@@ -55,12 +55,12 @@ void Raft::receive(const Message& message, const VoteRequest& request) {
     return emit(message.from, grant ? message.term : hard_.term, VoteReply{true, grant}, When::Now);
   }
   if (message.term > hard_.term) become_follower(message.term, "", "asked for a vote");
-  const bool free = hard_.vote.empty() || hard_.vote == message.from ||
-                    FETTLE_MUTANT(raft_double_vote);
+  const bool free =
+      hard_.vote.empty() || hard_.vote == message.from || FETTLE_MUTANT(raft_double_vote);
   const bool grant = message.term == hard_.term && role_ == Role::Follower && free && fresh;
   if (!grant) {
-    say("refuses " + who + (fresh ? free ? ": older term" : ": voted for " + hard_.vote
-                                  : ": its log is older"));
+    say("refuses " + who +
+        (fresh ? free ? ": older term" : ": voted for " + hard_.vote : ": its log is older"));
     return emit(message.from, hard_.term, VoteReply{false, false}, When::Now);
   }
   say("grants " + who + ": its log is up to date");

@@ -1,5 +1,5 @@
-// What servers of a Raft group say to each other, and what the log holds. Plain data with its bytes;
-// no behaviour. References are to Ongaro's thesis (2014) unless they say otherwise.
+// What servers of a Raft group say to each other, and what the log holds. Plain data with its
+// bytes; no behaviour. References are to Ongaro's thesis (2014) unless they say otherwise.
 #pragma once
 
 #include <chrono>
@@ -76,13 +76,21 @@ struct Message {
 };
 
 template <typename Archive>
-void fields(Archive& ar, Entry& v) { ar(v.term, v.index, v.kind, v.data); }
+void fields(Archive& ar, Entry& v) {
+  ar(v.term, v.index, v.kind, v.data);
+}
 template <typename Archive>
-void fields(Archive& ar, HardState& v) { ar(v.term, v.vote); }
+void fields(Archive& ar, HardState& v) {
+  ar(v.term, v.vote);
+}
 template <typename Archive>
-void fields(Archive& ar, VoteRequest& v) { ar(v.pre, v.last_index, v.last_term); }
+void fields(Archive& ar, VoteRequest& v) {
+  ar(v.pre, v.last_index, v.last_term);
+}
 template <typename Archive>
-void fields(Archive& ar, VoteReply& v) { ar(v.pre, v.granted); }
+void fields(Archive& ar, VoteReply& v) {
+  ar(v.pre, v.granted);
+}
 template <typename Archive>
 void fields(Archive& ar, Append& v) {
   ar(v.prev_index, v.prev_term, v.commit, v.round, v.entries);
@@ -92,6 +100,8 @@ void fields(Archive& ar, AppendReply& v) {
   ar(v.success, v.match, v.hint_index, v.hint_term, v.round);
 }
 template <typename Archive>
-void fields(Archive& ar, Message& v) { ar(v.from, v.to, v.term, v.body); }
+void fields(Archive& ar, Message& v) {
+  ar(v.from, v.to, v.term, v.body);
+}
 
 }  // namespace fettle::raft

@@ -10,10 +10,14 @@ namespace fettle::raft {
 
 std::string_view to_string(Role role) {
   switch (role) {
-    case Role::Follower: return "follower";
-    case Role::PreCandidate: return "pre-candidate";
-    case Role::Candidate: return "candidate";
-    case Role::Leader: return "leader";
+    case Role::Follower:
+      return "follower";
+    case Role::PreCandidate:
+      return "pre-candidate";
+    case Role::Candidate:
+      return "candidate";
+    case Role::Leader:
+      return "leader";
   }
   return "unknown";
 }
@@ -147,7 +151,8 @@ void Raft::set_role(Role role, ServerId leader) {
 void Raft::become_follower(Term term, ServerId leader, const std::string& why) {
   const bool led = role_ == Role::Leader;
   if (term > hard_.term) {
-    say("term " + std::to_string(hard_.term.value) + " -> " + std::to_string(term.value) + ": " + why);
+    say("term " + std::to_string(hard_.term.value) + " -> " + std::to_string(term.value) + ": " +
+        why);
     set_hard({term, ""});
     out_.role_changed = true;
   }
@@ -164,8 +169,8 @@ void Raft::become_follower(Term term, ServerId leader, const std::string& why) {
 
 void Raft::reset_election_timer() {
   const auto base = static_cast<std::uint64_t>(config_.election_timeout.count());
-  election_deadline_ =
-      now_ + config_.election_timeout + Instant(static_cast<std::int64_t>(rng_.between(0, base - 1)));
+  election_deadline_ = now_ + config_.election_timeout +
+                       Instant(static_cast<std::int64_t>(rng_.between(0, base - 1)));
 }
 
 void Raft::advance_commit(Index to) {
@@ -182,8 +187,8 @@ void Raft::advance_commit(Index to) {
 void Raft::seal() {
   if (dirty_) {
     dirty_->batch = next_batch_++;
-    batches_.push_back({dirty_->batch, dirty_->hard.has_value(), log_.last_index(),
-                        log_.last_term(), {}});
+    batches_.push_back(
+        {dirty_->batch, dirty_->hard.has_value(), log_.last_index(), log_.last_term(), {}});
     out_.persist = std::exchange(dirty_, std::nullopt);
   }
   for (Message& message : std::exchange(held_, {})) {

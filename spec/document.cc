@@ -1,9 +1,9 @@
 #include "spec/document.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
-#include <yaml-cpp/eventhandler.h>
-
+#include <map>
 #include <sstream>
 
 namespace fettle::spec {
@@ -54,6 +54,7 @@ class Builder final : public YAML::EventHandler {
  private:
   struct Frame {
     Value value;
+    std::map<std::string, int> keys;  // those that stand there already, and their lines
     std::string key;
     Place key_place;
     bool has_key = false;
@@ -63,7 +64,8 @@ class Builder final : public YAML::EventHandler {
     if (frames_.size() >= kDepthMax) {
       throw Refused{place_of(mark), "nested deeper than " + std::to_string(kDepthMax) + " levels"};
     }
-    if (!frames_.empty() && frames_.back().value.kind == Value::Kind::Map && !frames_.back().has_key) {
+    if (!frames_.empty() && frames_.back().value.kind == Value::Kind::Map &&
+        !frames_.back().has_key) {
       throw Refused{place_of(mark), "a key must be a text"};
     }
     Frame frame;
@@ -91,17 +93,18 @@ class Builder final : public YAML::EventHandler {
     }
     if (!frame.has_key) {
       if (value.kind != Value::Kind::Scalar) throw Refused{value.place, "a key must be a text"};
-      for (const Value::Entry& entry : frame.value.map) {
-        if (entry.key == value.text) {
-          throw Refused{value.place, "the key '" + value.text + "' stands twice; first at line " +
-                                         std::to_string(entry.place.line)};
-        }
+      const auto [first, fresh] = frame.keys.emplace(value.text, value.place.line);
+      if (!fresh) {
+        throw Refused{value.place, "the key '" + value.text + "' stands twice; first at line " +
+                                       std::to_string(first->second)};
       }
       frame.key = std::move(value.text);
       frame.key_place = value.place;
       frame.has_key = true;
       return;
     }
+    // The parser says of a missing value where the next token stands.
+    if (value.kind == Value::Kind::Null) value.place = frame.key_place;
     frame.value.map.push_back({std::move(frame.key), frame.key_place, std::move(value)});
     frame.has_key = false;
   }
@@ -116,10 +119,14 @@ class Builder final : public YAML::EventHandler {
 std::string Value::describe() const {
   constexpr std::size_t kShown = 40;
   switch (kind) {
-    case Kind::Null: return "nothing";
-    case Kind::Scalar: return "'" + text.substr(0, kShown) + (text.size() > kShown ? "…" : "") + "'";
-    case Kind::List: return "a list";
-    case Kind::Map: return "a map";
+    case Kind::Null:
+      return "nothing";
+    case Kind::Scalar:
+      return "'" + text.substr(0, kShown) + (text.size() > kShown ? "…" : "") + "'";
+    case Kind::List:
+      return "a list";
+    case Kind::Map:
+      return "a map";
   }
   return "something";
 }
@@ -141,11 +148,13 @@ Value read_document(const std::string& file, std::string_view text,
     Builder rest;
     if (parser.HandleNextDocument(rest)) {
       const Place at = rest.take().place;
-      diagnostics.push_back({file, at.line, at.column, "", "a second document in one file", "one", ""});
+      diagnostics.push_back(
+          {file, at.line, at.column, "", "a second document in one file", "one", ""});
     }
     return builder.take();
   } catch (const Builder::Refused& refused) {
-    diagnostics.push_back({file, refused.place.line, refused.place.column, "", refused.why, "", ""});
+    diagnostics.push_back(
+        {file, refused.place.line, refused.place.column, "", refused.why, "", ""});
   } catch (const YAML::Exception& error) {
     const Place at = error.mark.is_null() ? Place{} : place_of(error.mark);
     diagnostics.push_back({file, at.line, at.column, "", "not YAML: " + error.msg, "", ""});

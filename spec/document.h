@@ -27,11 +27,11 @@ struct Value {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
   Kind kind = Kind::Null;
   Place place;
-  std::string text;                                  // of a scalar
+  std::string text;  // of a scalar
   bool quoted = false;
   std::vector<Value> list;
   struct Entry;
-  std::vector<Entry> map;                            // in the file's order
+  std::vector<Entry> map;  // in the file's order
 
   /// `a list`, `a map`, `the text "x"`: for messages.
   std::string describe() const;

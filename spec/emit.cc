@@ -8,14 +8,16 @@
 namespace fettle::spec {
 namespace {
 
-/// JSON's texts come quoted; those that no YAML reader takes for a number, a flag or markup go plain.
+/// JSON's texts come quoted; those that no YAML reader takes for a number, a flag or markup go
+/// plain.
 bool plain(const std::string& text) {
   const auto harmless = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-' || c == '.' || c == '/' || c == ' ' || c == ',' || c == '(' || c == ')';
   };
   if (text.empty() || !std::ranges::all_of(text, harmless) || text.back() == ' ') return false;
-  if (!((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') || text[0] == '/')) {
+  if (!((text[0] >= 'a' && text[0] <= 'z') || (text[0] >= 'A' && text[0] <= 'Z') ||
+        text[0] == '/')) {
     return false;
   }
   constexpr std::array kWords{"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
@@ -48,9 +50,13 @@ void emit(YAML::Emitter& out, const YAML::Node& node) {
 }  // namespace
 
 std::string yaml_of_json(const std::string& json) {
-  YAML::Emitter out;
-  emit(out, YAML::Load(json));
-  return out.c_str();
+  try {
+    YAML::Emitter out;
+    emit(out, YAML::Load(json));
+    return out.c_str();
+  } catch (const YAML::Exception&) {
+    return json;
+  }
 }
 
 }  // namespace fettle::spec

@@ -6,7 +6,8 @@
 namespace fettle::spec {
 
 /// The same document as block-style YAML; texts that would read as something else are quoted.
-/// `json` must be valid JSON.
+/// What this reader of YAML cannot take (a key of more than 1024 bytes) stays the JSON it is, which
+/// is YAML too. `json` must be valid JSON.
 std::string yaml_of_json(const std::string& json);
 
 }  // namespace fettle::spec

@@ -16,8 +16,9 @@ void note_idle(Reader& reader, MemberFile& member, const std::vector<std::string
   for (const std::string& key : keys) {
     const Value* value = reader.take(key);
     if (value == nullptr) continue;
-    member.without_effect.push_back(reader.report().file + ":" + std::to_string(value->place.line) + ":" +
-                                    std::to_string(value->place.column) + ": " + reader.path_of(key));
+    member.without_effect.push_back(reader.report().file + ":" + std::to_string(value->place.line) +
+                                    ":" + std::to_string(value->place.column) + ": " +
+                                    reader.path_of(key));
   }
 }
 
@@ -30,7 +31,8 @@ std::optional<core::Address> take_address(Reader& reader, const std::string& key
 }
 
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  return host == "localhost" || host == "::1" ||
+         (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
 void parse_listen(Report& report, const Value& value, MemberFile& member) {
@@ -39,11 +41,28 @@ void parse_listen(Report& report, const Value& value, MemberFile& member) {
   if (const auto api = take_address(reader, "api")) {
     member.listen_api = *api;
     if (!is_loopback(api->host)) {
-      reader.wrong(*reader.take("api"), "api", "an api address beyond loopback is not supported yet",
-                   "127.0.0.1:PORT");
+      reader.wrong(*reader.take("api"), "api",
+                   "an api address beyond loopback is not supported yet", "127.0.0.1:PORT");
     }
   }
   member.listen_socket = reader.text_or("socket", member.listen_socket);
+}
+
+/// Of election_timeout and heartbeat, one that stands alone takes the other with it.
+void parse_pace(Reader& reader, MemberFile& member) {
+  constexpr int kHeartbeatsPerTimeout = 5;
+  constexpr milliseconds kTimeoutMin(20);
+  core::Duration& timeout = member.election_timeout;
+  core::Duration& heartbeat = member.heartbeat;
+  timeout = reader.duration_or("election_timeout", core::Duration{0}, kTimeoutMin, seconds(60));
+  heartbeat = reader.duration_or("heartbeat", core::Duration{0}, milliseconds(2), seconds(30));
+  if (timeout.count() == 0 && heartbeat.count() > 0) {
+    timeout = std::max<core::Duration>(heartbeat * kHeartbeatsPerTimeout, kTimeoutMin);
+  }
+  if (heartbeat.count() == 0) heartbeat = timeout / kHeartbeatsPerTimeout;
+  if (heartbeat * 2 > timeout) {
+    reader.wrong(*reader.take("heartbeat"), "heartbeat", "is more than half the election timeout");
+  }
 }
 
 void parse_cluster(Report& report, const Value& value, MemberFile& member) {
@@ -63,7 +82,8 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
     } else if (!one.has("address")) {
       one.need("address", "host:port");
     }
-    if (!is_name(peer.name) && !peer.name.empty()) one.wrong(item, "name", "'" + peer.name + "' is no name");
+    if (!is_name(peer.name) && !peer.name.empty())
+      one.wrong(item, "name", "'" + peer.name + "' is no name");
     if (!names.insert(peer.name).second) {
       one.wrong(item, "name", "a second member '" + peer.name + "'");
     }
@@ -73,11 +93,7 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
   if (member.members.size() > kVotersMax) {
     reader.wrong(*reader.take("members"), "members", "more than 7 voters", "1, 3, 5 or 7");
   }
-  member.election_timeout = reader.duration_or("election_timeout", core::Duration{0}, milliseconds(20), seconds(60));
-  member.heartbeat = reader.duration_or("heartbeat", core::Duration{0}, milliseconds(2), seconds(30));
-  if (member.election_timeout.count() > 0 && member.heartbeat * 2 > member.election_timeout) {
-    reader.wrong(value, "heartbeat", "is more than half the election timeout");
-  }
+  parse_pace(reader, member);
 }
 
 void parse_tls(Report& report, const Value& value, MemberFile& member) {
@@ -90,7 +106,7 @@ void parse_tls(Report& report, const Value& value, MemberFile& member) {
 void parse_allow(Report& report, const Value& value, MemberFile& member) {
   Reader reader(report, value, "allow");
   for (const char* word : {"haproxy"}) {
-    if (reader.has(word)) member.allow[word] = reader.texts(word);
+    if (reader.take(word) != nullptr) member.allow[word] = reader.texts(word);
   }
   note_idle(reader, member, {"nginx", "units", "exec", "nftables", "addresses", "http"});
 }
@@ -104,13 +120,16 @@ void check_group(Report& report, const Value& root, MemberFile& member) {
   if (self == member.members.end()) {
     std::vector<std::string> names;
     for (const MemberAddress& one : member.members) names.push_back(one.name);
-    report.add(root.place, "cluster.members", "this member, '" + member.node_name + "', is not among them",
-               "", nearest(member.node_name, names));
+    report.add(root.place, "cluster.members",
+               "this member, '" + member.node_name + "', is not among them", "",
+               nearest(member.node_name, names));
     return;
   }
   if (member.alone()) return;
   if (!member.listen_cluster) member.listen_cluster = self->address;
-  if (member.tls_ca.empty()) report.add(root.place, "tls", "'tls' is missing", "a group needs ca, cert and key");
+  if (member.tls_ca.empty())
+    report.add(root.place, "tls", "'tls' is missing",
+               "ca, cert and key: a group talks over mutual TLS only");
 }
 
 }  // namespace
@@ -128,16 +147,21 @@ ParsedMember parse_member(const core::SourceFile& file, const std::string& host_
     member.data_dir = reader.text_or("data_dir", member.data_dir);
     if (const Value* log = reader.take("log"); log != nullptr) {
       Reader inner(report, *log, "log");
-      member.log_level = inner.word_or("level", "info", {"trace", "debug", "info", "warn", "error"});
+      member.log_level =
+          inner.word_or("level", "info", {"trace", "debug", "info", "warn", "error"});
     }
-    if (const Value* listen = reader.take("listen"); listen != nullptr) parse_listen(report, *listen, member);
-    if (const Value* cluster = reader.take("cluster"); cluster != nullptr) parse_cluster(report, *cluster, member);
+    if (const Value* listen = reader.take("listen"); listen != nullptr)
+      parse_listen(report, *listen, member);
+    if (const Value* cluster = reader.take("cluster"); cluster != nullptr)
+      parse_cluster(report, *cluster, member);
     if (const Value* tls = reader.take("tls"); tls != nullptr) parse_tls(report, *tls, member);
     member.spec_globs = reader.texts("spec");
-    if (const Value* allow = reader.take("allow"); allow != nullptr) parse_allow(report, *allow, member);
+    if (const Value* allow = reader.take("allow"); allow != nullptr)
+      parse_allow(report, *allow, member);
     member.secrets = reader.text_or("secrets", member.secrets);
     check_group(report, root, member);
   }
+  sort_by_place({file.name}, parsed.diagnostics);
   if (parsed.diagnostics.empty()) parsed.member = std::move(member);
   return parsed;
 }

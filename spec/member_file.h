@@ -25,8 +25,8 @@ struct MemberFile {
   core::Address listen_api{"127.0.0.1", 7700};
   std::string listen_socket = "/run/fettle/fettle.sock";
   std::string cluster = "fettle";
-  std::vector<MemberAddress> members;      // at least this member itself
-  core::Duration election_timeout{0};      // 0: the default
+  std::vector<MemberAddress> members;  // at least this member itself
+  core::Duration election_timeout{0};  // both 0: the defaults; never only one of them
   core::Duration heartbeat{0};
   std::string tls_ca, tls_cert, tls_key;
   std::vector<std::string> spec_globs;

@@ -8,10 +8,11 @@ namespace fettle::spec {
 namespace {
 
 void parse_file(Section& section, const Value& root) {
-  if (root.kind == Value::Kind::Null) return;
   Reader reader(section.report, root, "");
-  if (const Value* version = reader.need("version", "version: 1"); version != nullptr && version->text != "1") {
-    reader.wrong(*version, "version", version->describe() + " is not a version of this language", "1");
+  if (const Value* version = reader.need("version", "version: 1");
+      version != nullptr && version->text != "1") {
+    reader.wrong(*version, "version", version->describe() + " is not a version of this language",
+                 "1");
   }
   reader.each("services", [&](const Value& item, const std::string& path) {
     parse_service(section, item, path);
@@ -31,13 +32,13 @@ void parse_file(Section& section, const Value& root) {
   reader.later({"deadman", "maintenance"});
 }
 
-template <typename T>
-void check_references(const std::vector<Reference>& references, const std::vector<T>& things,
-                      const std::string& kind, std::vector<Diagnostic>& diagnostics) {
+void check_references(const std::vector<Reference>& references,
+                      const std::map<std::string, std::string>& taken, const std::string& kind,
+                      std::vector<Diagnostic>& diagnostics) {
   std::vector<std::string> names;
-  for (const T& thing : things) names.push_back(thing.name);
+  for (const auto& [name, place] : taken) names.push_back(name);
   for (const Reference& use : references) {
-    if (std::ranges::find(names, use.name) != names.end()) continue;
+    if (taken.contains(use.name)) continue;
     if (diagnostics.size() >= kDiagnosticsMax) return;
     diagnostics.push_back({use.file, use.place.line, use.place.column, use.path,
                            "there is no " + kind + " named '" + use.name + "'", "",
@@ -55,10 +56,19 @@ std::string take_name(Section& section, Reader& reader, std::map<std::string, st
     reader.wrong(*value, "name", "'" + name + "' is no name",
                  "letters, digits, '.', '_' and '-', at most 63");
   }
-  const auto [first, fresh] = taken.emplace(
-      name, section.report.file + ":" + std::to_string(value->place.line));
+  const auto [first, fresh] =
+      taken.emplace(name, section.report.file + ":" + std::to_string(value->place.line));
   if (!fresh) reader.wrong(*value, "name", "'" + name + "' is taken; first in " + first->second);
   return name;
+}
+
+void need_some(Reader& reader, const std::string& key, const std::string& expected) {
+  const Value* found = reader.need(key, expected);
+  if (found == nullptr) return;
+  const bool nothing = found->kind == Value::Kind::Null;
+  if (nothing || (found->kind == Value::Kind::List && found->list.empty())) {
+    reader.wrong(*found, key, "the list is empty", expected);
+  }
 }
 
 const core::KindSpec* take_kind(Reader& reader, const std::vector<core::KindSpec>& kinds,
@@ -87,11 +97,15 @@ Parsed parse(const std::vector<core::SourceFile>& files, Strictness strictness) 
   core::Spec spec;
   Names names;
   References references;
+  std::vector<std::string> file_names;
   std::size_t bytes = 0;
   for (const core::SourceFile& file : files) {
+    if (parsed.diagnostics.size() >= kDiagnosticsMax) break;
+    file_names.push_back(file.name);
     bytes += file.text.size();
     if (bytes > kAllFilesBytesMax) {
-      parsed.diagnostics.push_back({file.name, 1, 1, "", "all files together are larger than 8 MiB", "", ""});
+      parsed.diagnostics.push_back(
+          {file.name, 1, 1, "", "all files together are larger than 8 MiB", "", ""});
       break;
     }
     const std::size_t before = parsed.diagnostics.size();
@@ -101,12 +115,9 @@ Parsed parse(const std::vector<core::SourceFile>& files, Strictness strictness) 
     Section section{report, spec, names, references};
     parse_file(section, root);
   }
-  check_references(references.services, spec.services, "service", parsed.diagnostics);
-  const bool receivers_known = strictness == Strictness::Apply;
-  if (receivers_known) check_references(references.receivers, spec.receivers, "receiver", parsed.diagnostics);
-  std::ranges::stable_sort(parsed.diagnostics, [](const Diagnostic& a, const Diagnostic& b) {
-    return a.file == b.file && std::pair(a.line, a.column) < std::pair(b.line, b.column);
-  });
+  check_references(references.services, names.services, "service", parsed.diagnostics);
+  check_references(references.receivers, names.receivers, "receiver", parsed.diagnostics);
+  sort_by_place(file_names, parsed.diagnostics);
   if (parsed.diagnostics.empty()) {
     spec.sources = files;
     parsed.spec = std::move(spec);

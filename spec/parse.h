@@ -13,7 +13,7 @@
 namespace fettle::spec {
 
 struct Parsed {
-  std::optional<core::Spec> spec;       // absent if there is any diagnostic
+  std::optional<core::Spec> spec;  // absent if there is any diagnostic
   std::vector<Diagnostic> diagnostics;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "core/fields.h"
 #include "spec/sections.h"
@@ -11,16 +12,16 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const std::vector<std::string> kLaterActions{
-    "service.promote", "unit.restart",    "unit.start",   "unit.stop",   "exec.run",
+    "service.promote", "unit.restart",    "unit.start",     "unit.stop",        "exec.run",
     "http.request",    "traffic.drain",   "traffic.weight", "evidence.collect", "gpu.reset",
     "host.reboot",     "rollout.promote", "wait.for"};
 const std::vector<std::string> kLaterReceivers{"slack",     "feishu",       "dingtalk", "wecom",
                                                "pagerduty", "alertmanager", "email"};
 const std::vector<std::string> kFields{
-    "node.name",       "node.service",  "node.address",    "node.host",       "node.zone",
-    "node.role",       "node.verdict",  "node.admin",      "node.reason",     "service.name",
-    "service.verdict", "service.healthy", "service.total", "incident.id",     "incident.reason",
-    "incident.class",  "incident.verdict", "run.id",       "run.playbook"};
+    "node.name",       "node.service",     "node.address",  "node.host",   "node.zone",
+    "node.role",       "node.verdict",     "node.admin",    "node.reason", "service.name",
+    "service.verdict", "service.healthy",  "service.total", "incident.id", "incident.reason",
+    "incident.class",  "incident.verdict", "run.id",        "run.playbook"};
 constexpr std::size_t kStepsMax = 100;
 
 void check_fields(Reader& reader, const Value& input, const core::Options& options) {
@@ -49,16 +50,16 @@ core::OnFailure on_failure_of(const std::string& word) {
   return core::OnFailure::Escalate;
 }
 
-void parse_step(Section& section, core::PlaybookSpec& playbook, const Value& item,
-                const std::string& path) {
+void parse_step(Section& section, core::PlaybookSpec& playbook, std::set<std::string>& taken,
+                const Value& item, const std::string& path) {
   Reader reader(section.report, item, path);
   core::StepSpec step;
-  std::map<std::string, std::string> taken;
-  for (const core::StepSpec& other : playbook.steps) taken[other.id] = "this playbook";
   step.id = reader.need_text("id", "a name that is unique in the playbook");
-  if (!step.id.empty() && (!is_name(step.id) || taken.contains(step.id))) {
-    reader.wrong(item, "id", taken.contains(step.id) ? "a second step '" + step.id + "'"
-                                                     : "'" + step.id + "' is no name");
+  if (!step.id.empty()) {
+    const Value& id = *reader.take("id");
+    if (!is_name(step.id))
+      reader.wrong(id, "id", "'" + step.id + "' is no name", "letters, digits, '.', '_' and '-'");
+    if (!taken.insert(step.id).second) reader.wrong(id, "id", "a second step '" + step.id + "'");
   }
   reader.later({"if", "on", "compensate", "parallel"});
   step.timeout = reader.duration_or("timeout", seconds(30), milliseconds(10), hours(24));
@@ -76,9 +77,9 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, const Value& ite
   step.input = options.options(*kind);
   if (input != nullptr) check_fields(options, *input, step.input);
   const std::string receiver = core::text_option(step.input, "receiver");
-  if (!receiver.empty()) {
+  if (const Value* named = options.take("receiver"); named != nullptr && !receiver.empty()) {
     section.references.receivers.push_back(
-        {section.report.file, input->place, path + ".input.receiver", receiver});
+        {section.report.file, named->place, path + ".input.receiver", receiver});
   }
   playbook.steps.push_back(std::move(step));
 }
@@ -86,14 +87,19 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, const Value& ite
 void parse_trigger(Section& section, core::PlaybookSpec& playbook, const Value& value,
                    const std::string& path) {
   Reader reader(section.report, value, path);
-  const std::string verdict = reader.word_or("verdict", "down", {"down", "degraded", "healthy"}, {"manual"});
+  const std::string verdict =
+      reader.word_or("verdict", "down", {"down", "degraded", "healthy"}, {"manual"});
   playbook.trigger.verdict = verdict == "down"       ? core::Verdict::Down
                              : verdict == "degraded" ? core::Verdict::Degraded
                                                      : core::Verdict::Healthy;
   playbook.trigger.services = reader.texts("services");
-  for (const std::string& name : playbook.trigger.services) {
+  for (std::size_t i = 0; i < playbook.trigger.services.size(); ++i) {
+    const Value& services = *reader.take("services");
+    const bool list = services.kind == Value::Kind::List;
     section.references.services.push_back(
-        {section.report.file, value.place, path + ".services", name});
+        {section.report.file, list ? services.list[i].place : services.place,
+         path + ".services" + (list ? "[" + std::to_string(i) + "]" : ""),
+         playbook.trigger.services[i]});
   }
   reader.later({"class", "reason", "for"});
 }
@@ -107,15 +113,18 @@ void parse_playbook(Section& section, const Value& item, const std::string& path
   const std::string mode = reader.word_or("mode", "observe", {"observe", "enforce"}, {"approve"});
   playbook.mode = mode == "enforce" ? core::Mode::Enforce : core::Mode::Observe;
   playbook.priority = static_cast<std::int32_t>(reader.number_or("priority", 0, 0, 1'000'000));
-  if (const Value* trigger = reader.need("trigger", "trigger: {verdict: down}"); trigger != nullptr) {
+  if (const Value* trigger = reader.need("trigger", "trigger: {verdict: down}");
+      trigger != nullptr) {
     parse_trigger(section, playbook, *trigger, path + ".trigger");
   }
-  reader.need("steps", "the steps, in order");
+  need_some(reader, "steps", "the steps, in order");
+  std::set<std::string> step_ids;
   reader.each("steps", [&](const Value& step, const std::string& at) {
-    parse_step(section, playbook, step, at);
+    parse_step(section, playbook, step_ids, step, at);
   });
   if (playbook.steps.size() > kStepsMax) {
-    section.report.add(item.place, path + ".steps", "more than " + std::to_string(kStepsMax) + " steps");
+    section.report.add(item.place, path + ".steps",
+                       "more than " + std::to_string(kStepsMax) + " steps");
   }
   reader.later({"conditions", "throttle", "concurrency", "limits", "verify", "on_failure"});
   playbook.file = section.report.file;
@@ -132,9 +141,10 @@ void parse_receiver(Section& section, const Value& item, const std::string& path
   if (kind == nullptr) return reader.take_rest();
   receiver.kind = kind->name;
   receiver.options = reader.options(*kind);
-  const bool url = receiver.options.contains("url");
-  if (kind->name == "webhook" && url == receiver.options.contains("url_secret")) {
-    section.report.add(item.place, path, url ? "both url and url_secret stand here" : "'url' is missing",
+  const bool url = reader.has("url");
+  if (kind->name == "webhook" && url == reader.has("url_secret")) {
+    section.report.add(item.place, path,
+                       url ? "both url and url_secret stand here" : "'url' is missing",
                        "one of url, url_secret");
   }
   section.spec.receivers.push_back(std::move(receiver));
@@ -144,8 +154,8 @@ void parse_route(Section& section, const Value& value) {
   Reader reader(section.report, value, "route");
   section.spec.route_receiver = reader.need_text("receiver", "the name of a receiver");
   if (!section.spec.route_receiver.empty()) {
-    section.references.receivers.push_back(
-        {section.report.file, value.place, "route.receiver", section.spec.route_receiver});
+    section.references.receivers.push_back({section.report.file, reader.take("receiver")->place,
+                                            "route.receiver", section.spec.route_receiver});
   }
   reader.later({"group_by", "group_wait", "repeat_interval", "inhibit"});
 }

@@ -14,6 +14,29 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// A host name or IPv4 address; in brackets, an IPv6 address, perhaps with its `%interface`.
+bool is_host(std::string_view text, bool bracketed) {
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    return is_digit(c) || is_letter(c) || c == '.' || c == '-' || c == '_' ||
+           (bracketed && (c == ':' || c == '%'));
+  });
+}
+
+/// `200`, or `200-299`.
+bool is_status_range(std::string_view text) {
+  const auto status = [](std::string_view part) {
+    return part.size() == 3 && std::ranges::all_of(part, is_digit) && part >= "100" &&
+           part <= "599";
+  };
+  const auto dash = text.find('-');
+  if (dash == std::string_view::npos) return status(text);
+  const std::string_view low = text.substr(0, dash), high = text.substr(dash + 1);
+  return status(low) && status(high) && low <= high;
+}
+
 template <typename Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number{};
@@ -26,7 +49,7 @@ std::optional<Number> parse_number(std::string_view text) {
 
 void Report::add(Place at, std::string path, std::string message, std::string expected,
                  std::string did_you_mean) {
-  if (diagnostics.size() >= kDiagnosticsMax) return;
+  if (full()) return;
   diagnostics.push_back({file, at.line, at.column, std::move(path), std::move(message),
                          std::move(expected), std::move(did_you_mean)});
 }
@@ -46,6 +69,7 @@ Reader::~Reader() {
   if (whole_) return;
   for (const Value::Entry& entry : value_.map) {
     if (taken_.contains(entry.key)) continue;
+    if (report_.full()) return;
     report_.add(entry.place, path_of(entry.key), "unknown key '" + entry.key + "'",
                 "one of " + joined(known_), nearest(entry.key, known_));
   }
@@ -109,8 +133,10 @@ std::uint32_t Reader::number_or(const std::string& key, std::uint32_t otherwise,
   const Value* found = take(key);
   if (found == nullptr) return otherwise;
   const auto number = parse_number<std::uint32_t>(found->text);
-  if (found->kind == Value::Kind::Scalar && number && *number >= min && *number <= max) return *number;
-  wrong(*found, key, found->describe() + " is out of range",
+  if (found->kind == Value::Kind::Scalar && number && *number >= min && *number <= max)
+    return *number;
+  const bool digits = !found->text.empty() && std::ranges::all_of(found->text, is_digit);
+  wrong(*found, key, found->describe() + (digits ? " is out of range" : " is no whole number"),
         "a whole number from " + std::to_string(min) + " to " + std::to_string(max));
   return otherwise;
 }
@@ -146,8 +172,9 @@ std::vector<std::string> Reader::texts(const std::string& key) {
     ok = ok && item.kind == Value::Kind::Scalar;
     list.push_back(item.text);
   }
-  if (!ok) wrong(*found, key, found->describe() + " stands here", "a list of texts");
-  return list;
+  if (ok) return list;
+  wrong(*found, key, found->describe() + " stands here", "a list of texts");
+  return {};
 }
 
 std::string Reader::word_or(const std::string& key, std::string otherwise,
@@ -173,13 +200,15 @@ core::RetryPolicy Reader::retry_or(const std::string& key, core::RetryPolicy oth
   Reader reader(report_, *found, path_of(key));
   core::RetryPolicy retry = otherwise;
   retry.count = reader.number_or("count", otherwise.count, 0, 100);
-  retry.delay = reader.duration_or("delay", otherwise.delay, core::Duration{0}, std::chrono::hours(1));
+  retry.delay =
+      reader.duration_or("delay", otherwise.delay, core::Duration{0}, std::chrono::hours(1));
   if (const Value* backoff = reader.take("backoff"); backoff != nullptr) {
     const auto factor = parse_number<double>(backoff->text);
     if (factor && *factor >= 1.0 && *factor <= 10.0) {
       retry.backoff_permille = static_cast<std::uint32_t>(*factor * 1000 + 0.5);
     } else {
-      reader.wrong(*backoff, "backoff", backoff->describe() + " is out of range", "a factor from 1.0 to 10.0");
+      reader.wrong(*backoff, "backoff", backoff->describe() + " is out of range",
+                   "a factor from 1.0 to 10.0");
     }
   }
   return retry;
@@ -232,13 +261,12 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
     return std::nullopt;
   };
   if (spec.type == OptionType::TextList) {
-    if (value.kind != Value::Kind::Scalar && value.kind != Value::Kind::List) {
-      return refuse("a text or a list of texts");
-    }
     std::vector<std::string> list;
     if (value.kind == Value::Kind::Scalar) list.push_back(value.text);
     for (const Value& item : value.list) list.push_back(item.text);
-    if (std::ranges::any_of(list, &std::string::empty) || list.empty()) return refuse("texts");
+    if (list.empty() || std::ranges::any_of(list, &std::string::empty)) {
+      return refuse("a text, or a list of at least one");
+    }
     return list;
   }
   if (value.kind != Value::Kind::Scalar || value.text.empty()) return refuse("a text");
@@ -247,7 +275,8 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
       const auto number = parse_number<std::int64_t>(value.text);
       const bool bounded = spec.min != spec.max;
       if (!number || (bounded && (*number < spec.min || *number > spec.max))) {
-        return refuse("a whole number from " + std::to_string(spec.min) + " to " + std::to_string(spec.max));
+        return refuse("a whole number from " + std::to_string(spec.min) + " to " +
+                      std::to_string(spec.max));
       }
       return *number;
     }
@@ -257,11 +286,15 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
     case OptionType::Span: {
       const auto duration = parse_duration(value.text);
       if (!duration) return refuse("a duration, such as 5s");
+      const core::Duration min{spec.min}, max{spec.max};
+      if (min != max && (*duration < min || *duration > max)) {
+        return refuse("a duration from " + core::to_string(min) + " to " + core::to_string(max));
+      }
       return *duration;
     }
     case OptionType::Path:
       if (value.text[0] != '/' || value.text.find_first_of(" \r\n") != std::string::npos) {
-        return refuse("a path that begins with /");
+        return refuse("a path that begins with /, without blanks");
       }
       return value.text;
     case OptionType::Url:
@@ -270,15 +303,27 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
       }
       return value.text;
     case OptionType::Socket:
-      if (value.text[0] != '/' && !parse_address(value.text)) return refuse("an absolute path, or host:port");
+      if (value.text[0] != '/' && !parse_address(value.text))
+        return refuse("an absolute path, or host:port");
       return value.text;
     case OptionType::Secret:
       if (!is_name(value.text)) return refuse("the name of a secret");
       return value.text;
+    case OptionType::StatusRange:
+      if (!is_status_range(value.text))
+        return refuse("a status such as 200, or a range such as 200-299");
+      return value.text;
     case OptionType::Text:
+      if (!spec.words.empty() && std::ranges::find(spec.words, value.text) == spec.words.end()) {
+        wrong(value, spec.name, value.describe() + " is not known here",
+              "one of " + joined(spec.words), nearest(value.text, spec.words));
+        return std::nullopt;
+      }
+      return value.text;
     case OptionType::Receiver:
     case OptionType::Template:
-    case OptionType::TextList: return value.text;
+    case OptionType::TextList:
+      return value.text;
   }
   return std::nullopt;
 }
@@ -303,21 +348,15 @@ std::optional<core::Address> parse_address(std::string_view text) {
   if (colon == std::string_view::npos || colon == 0) return std::nullopt;
   const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
   std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    return std::nullopt;
-  }
-  if (!port || *port == 0 || host.empty() || host.find_first_of(" /\r\n") != std::string_view::npos) {
-    return std::nullopt;
-  }
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (!port || *port == 0 || !is_host(host, bracketed)) return std::nullopt;
   return core::Address{std::string(host), *port};
 }
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kNameMax && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
   });
 }
 

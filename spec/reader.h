@@ -24,6 +24,7 @@ struct Report {
   Strictness strictness = Strictness::Apply;
   std::vector<Diagnostic>& diagnostics;
 
+  bool full() const { return diagnostics.size() >= kDiagnosticsMax; }
   void add(Place at, std::string path, std::string message, std::string expected = "",
            std::string did_you_mean = "");
   /// A key or word of a later version: an error under Apply, nothing under Syntax.

@@ -39,6 +39,8 @@ void parse_route(Section& section, const Value& value);
 
 /// Takes `name`, checks it, and that nobody in `taken` has it.
 std::string take_name(Section& section, Reader& reader, std::map<std::string, std::string>& taken);
+/// Reports a list `key` that is missing or holds nothing.
+void need_some(Reader& reader, const std::string& key, const std::string& expected);
 /// The kind named by key `kind`, or null (and reported, unless it comes later).
 const core::KindSpec* take_kind(Reader& reader, const std::vector<core::KindSpec>& kinds,
                                 const std::vector<std::string>& later, const std::string& key);

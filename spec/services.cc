@@ -10,9 +10,9 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const std::vector<std::string> kEngines{"generic", "vllm", "sglang", "triton",
+const std::vector<std::string> kEngines{"generic", "vllm",     "sglang", "triton",
                                         "tgi",     "llamacpp", "ollama"};
-const std::vector<std::string> kLaterProbes{"inference", "director", "grpc", "process", "gpu",
+const std::vector<std::string> kLaterProbes{"inference", "director", "grpc",   "process", "gpu",
                                             "system",    "metrics",  "engine", "exec"};
 const std::vector<std::string> kLaterDirectors{"nginx", "nftables", "address", "etcd"};
 constexpr std::uint32_t kNodesMax = 1000;
@@ -39,20 +39,19 @@ void parse_node(Section& section, core::ServiceSpec& service, const Value& item,
   service.nodes.push_back(std::move(node));
 }
 
-void parse_probe(Section& section, core::ServiceSpec& service, const Value& item,
+void parse_probe(Section& section, core::ServiceSpec& service,
+                 std::map<std::string, std::string>& taken, const Value& item,
                  const std::string& path) {
   Reader reader(section.report, item, path);
   core::ProbeSpec probe;
-  std::map<std::string, std::string> taken;
-  for (const core::ProbeSpec& other : service.probes) taken[other.name] = "this service";
   probe.name = take_name(section, reader, taken);
   const core::KindSpec* kind = take_kind(reader, probe_kinds(), kLaterProbes, "kind");
   if (kind == nullptr) return reader.take_rest();
   probe.kind = kind->name;
   probe.fault_class = kind->fault_class;
-  const std::string fault_class = reader.word_or(
-      "class", std::string(to_string(kind->fault_class)),
-      {"reachability", "service", "progress", "quality", "hardware"});
+  const std::string fault_class =
+      reader.word_or("class", std::string(to_string(kind->fault_class)),
+                     {"reachability", "service", "progress", "quality", "hardware"});
   probe.fault_class = core::fault_class_from(fault_class).value_or(kind->fault_class);
   const std::string affects = reader.word_or("affects", std::string(to_string(kind->affects)),
                                              {"down", "degraded", "none"});
@@ -63,7 +62,8 @@ void parse_probe(Section& section, core::ServiceSpec& service, const Value& item
   probe.timeout = reader.duration_or("timeout", seconds(5), milliseconds(10), hours(1));
   probe.fall = reader.number_or("fall", 3, 1, 100);
   probe.rise = reader.number_or("rise", 2, 1, 100);
-  probe.start_period = reader.duration_or("start_period", core::Duration{0}, core::Duration{0}, hours(24));
+  probe.start_period =
+      reader.duration_or("start_period", core::Duration{0}, core::Duration{0}, hours(24));
   reader.later({"pass", "warn", "request", "outlier"});
   probe.options = reader.options(*kind);
   service.probes.push_back(std::move(probe));
@@ -80,12 +80,6 @@ void parse_traffic(Section& section, core::ServiceSpec& service, const Value& va
   service.traffic.options = reader.options(*kind);
 }
 
-void parse_model(Section& section, Reader& reader, const std::string& path) {
-  const Value* model = reader.take("model");
-  if (model == nullptr) return;
-  section.report.later(model->place, path + ".model");
-}
-
 }  // namespace
 
 std::vector<core::ProbeSpec> profile_probes(const std::string& engine) {
@@ -98,7 +92,8 @@ std::vector<core::ProbeSpec> profile_probes(const std::string& engine) {
   live.timeout = seconds(5);
   live.fall = 3;
   live.rise = 2;
-  live.start_period = engine == "generic" ? core::Duration(seconds(30)) : core::Duration(minutes(15));
+  live.start_period =
+      engine == "generic" ? core::Duration(seconds(30)) : core::Duration(minutes(15));
   live.options["path"] = std::string(engine == "triton"   ? "/v2/health/live"
                                      : engine == "ollama" ? "/api/version"
                                                           : "/health");
@@ -120,28 +115,31 @@ void parse_service(Section& section, const Value& item, const std::string& path)
   core::ServiceSpec service;
   service.name = take_name(section, reader, section.names.services);
   service.engine = reader.word_or("engine", "generic", kEngines);
-  reader.need("nodes", "the service's nodes");
+  const bool discovers = reader.has("discover");
+  if (!discovers) need_some(reader, "nodes", "the service's nodes");
   reader.each("nodes", [&](const Value& node, const std::string& at) {
     parse_node(section, service, node, at);
   });
   if (service.nodes.size() > kNodesMax) {
-    section.report.add(item.place, path + ".nodes", "more than " + std::to_string(kNodesMax) + " nodes");
+    section.report.add(item.place, path + ".nodes",
+                       "more than " + std::to_string(kNodesMax) + " nodes");
   }
   service.min_healthy = reader.number_or("min_healthy", 1, 0, kNodesMax);
   service.max_isolated = reader.number_or("max_isolated", 1, 0, kNodesMax);
   service.observers = reader.number_or("observers", 0, 1, 7);
-  service.confirm_gap = reader.duration_or("confirm_gap", milliseconds(25), milliseconds(1), seconds(60));
+  service.confirm_gap =
+      reader.duration_or("confirm_gap", milliseconds(25), milliseconds(1), seconds(60));
   service.builtin = reader.flag_or("builtin", true);
+  std::map<std::string, std::string> probe_names;
   reader.each("probes", [&](const Value& probe, const std::string& at) {
-    parse_probe(section, service, probe, at);
+    parse_probe(section, service, probe_names, probe, at);
   });
   if (service.probes.empty()) service.probes = profile_probes(service.engine);
   if (const Value* traffic = reader.take("traffic"); traffic != nullptr) {
     parse_traffic(section, service, *traffic, path + ".traffic");
   }
-  parse_model(section, reader, path);
-  reader.later({"auth", "tls", "headers", "max_isolated_percent", "slo", "capacity", "failback",
-                "slow_start", "isolate_last", "discover"});
+  reader.later({"model", "auth", "tls", "headers", "max_isolated_percent", "slo", "capacity",
+                "failback", "slow_start", "isolate_last", "discover"});
   section.spec.services.push_back(std::move(service));
 }
 

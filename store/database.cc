@@ -56,9 +56,9 @@ void Statement::reset() {
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, const char* schema,
                                                  int version) {
   sqlite3* raw = nullptr;
-  const int rc = sqlite3_open_v2(path.c_str(), &raw,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                 nullptr);
+  const int rc =
+      sqlite3_open_v2(path.c_str(), &raw,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<Database> db(new Database(raw, path));
   if (rc != SQLITE_OK) return db->error("open");
   FETTLE_CHECK(db->run("PRAGMA locking_mode=EXCLUSIVE"));

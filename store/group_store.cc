@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr const char* kSchema =
-    "CREATE TABLE IF NOT EXISTS entry (ix INTEGER PRIMARY KEY, bytes BLOB NOT NULL, sum INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS entry (ix INTEGER PRIMARY KEY, bytes BLOB NOT NULL, sum INTEGER "
+    "NOT NULL);"
     "CREATE TABLE IF NOT EXISTS hard (id INTEGER PRIMARY KEY CHECK (id = 1), term INTEGER NOT NULL,"
     " vote BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);";
@@ -29,8 +30,8 @@ Result<LoadedGroup> GroupStore::load() {
     const std::uint64_t index = rows.number(0);
     const std::string bytes = rows.bytes(1);
     if (index != loaded.entries.size() + 1) {
-      return fail(Code::Corrupt, "group.db: entry " + std::to_string(loaded.entries.size() + 1) +
-                                     " is missing");
+      return fail(Code::Corrupt,
+                  "group.db: entry " + std::to_string(loaded.entries.size() + 1) + " is missing");
     }
     auto entry = decode<raft::Entry>(bytes);
     if (stable_hash(bytes) != rows.number(2) || !entry || entry->index.value != index) {
@@ -79,7 +80,8 @@ std::optional<std::string> GroupStore::meta(const std::string& name) {
 
 Status GroupStore::set_meta(const std::string& name, const std::string& value) {
   return db_->transaction([&]() -> Status {
-    Statement put(db_->raw(), "INSERT OR REPLACE INTO meta (name, value) VALUES (CAST(? AS TEXT), ?)");
+    Statement put(db_->raw(),
+                  "INSERT OR REPLACE INTO meta (name, value) VALUES (CAST(? AS TEXT), ?)");
     put.bind(1, name).bind(2, value).step();
     if (put.failed()) return db_->error("write " + name);
     return {};

@@ -7,7 +7,8 @@ namespace {
 
 constexpr int kFormat = 1;
 constexpr const char* kSchema =
-    "CREATE TABLE IF NOT EXISTS journal (key BLOB PRIMARY KEY, ix INTEGER NOT NULL, bytes BLOB NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS journal (key BLOB PRIMARY KEY, ix INTEGER NOT NULL, bytes BLOB NOT "
+    "NULL,"
     " sum INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS fence (id INTEGER PRIMARY KEY CHECK (id = 1),"
     " generation INTEGER NOT NULL, term INTEGER NOT NULL, starts INTEGER NOT NULL DEFAULT 0);"
@@ -27,12 +28,12 @@ Result<LoadedHost> HostStore::load() {
     loaded.generation = fence.number(0);
     loaded.term = Term{fence.number(1)};
   }
-  Statement rows(db_->raw(), "SELECT bytes, sum FROM journal ORDER BY ix, key");
+  Statement rows(db_->raw(), "SELECT bytes, sum, key FROM journal ORDER BY ix, key");
   while (rows.step()) {
     const std::string bytes = rows.bytes(0);
     auto entry = decode<core::JournalEntry>(bytes);
     if (stable_hash(bytes) != rows.number(1) || !entry) {
-      return fail(Code::Corrupt, "host.db: a journal entry is damaged");
+      return fail(Code::Corrupt, "host.db: the journal entry " + rows.bytes(2) + " is damaged");
     }
     loaded.journal.push_back(std::move(*entry));
   }
@@ -71,9 +72,8 @@ Status HostStore::forget_below(Index index) {
 }
 
 Result<std::uint64_t> HostStore::count_start() {
-  FETTLE_CHECK(db_->transaction([&]() -> Status {
-    return db_->run("UPDATE fence SET starts = starts + 1 WHERE id = 1");
-  }));
+  FETTLE_CHECK(db_->transaction(
+      [&]() -> Status { return db_->run("UPDATE fence SET starts = starts + 1 WHERE id = 1"); }));
   Statement row(db_->raw(), "SELECT starts FROM fence WHERE id = 1");
   if (!row.step()) return db_->error("count the start");
   return row.number(0);

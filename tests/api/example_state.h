@@ -116,7 +116,8 @@ inline Snapshot example_snapshot() {
   return {std::make_shared<core::State>(example_state()), group, 1500};
 }
 
-inline core::Event example_event(std::uint64_t index, std::uint32_t n = 0, std::string reason = "") {
+inline core::Event example_event(std::uint64_t index, std::uint32_t n = 0,
+                                 std::string reason = "") {
   core::Event event;
   event.index = Index{index};
   event.n = n;

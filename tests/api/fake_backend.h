@@ -1,5 +1,5 @@
-// FakeBackend: a Backend that writes down what it was asked and answers what the test said, always on
-// the loop's next turn. ApiServer: a Server with it on a loop of its own thread.
+// FakeBackend: a Backend that writes down what it was asked and answers what the test said, always
+// on the loop's next turn. ApiServer: a Server with it on a loop of its own thread.
 #pragma once
 
 #include <unistd.h>

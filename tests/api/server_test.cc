@@ -140,9 +140,8 @@ TEST_F(Api, TcpOnlyReads) {
 }
 
 TEST_F(Api, IsolateBecomesACommandWithItsReason) {
-  server.on_loop([](FakeBackend& backend, Server&) {
-    backend.answer = {.text = "run 6", .number = 6};
-  });
+  server.on_loop(
+      [](FakeBackend& backend, Server&) { backend.answer = {.text = "run 6", .number = 6}; });
   const RawAnswer answer =
       local().post("/v1/nodes/chat-b/isolate", R"({"reason":"smells","force":true})");
   EXPECT_EQ(answer.status, 200);
@@ -160,7 +159,8 @@ TEST_F(Api, RestoreBecomesACommand) {
 }
 
 TEST_F(Api, FreezeTakesALengthAndUnfreezeEndsIt) {
-  EXPECT_EQ(local().post("/v1/freeze", R"({"for":"90m","reason":"r","service":"chat"})").status, 200);
+  EXPECT_EQ(local().post("/v1/freeze", R"({"for":"90m","reason":"r","service":"chat"})").status,
+            200);
   const auto command = only_command<core::command::Freeze>();
   EXPECT_EQ(command.length, std::chrono::minutes(90));
   EXPECT_EQ(command.service, "chat");
@@ -194,12 +194,15 @@ TEST_F(Api, WhatIsWrongInABodyIs400AndChangesNothing) {
 
 TEST_F(Api, WhatARuleForbidsIs409WithTheEnginesSentence) {
   server.on_loop([](FakeBackend& backend, Server&) {
-    backend.answer = {.ok = false, .code = Code::Conflict, .text = "chat-b is the last node in service"};
+    backend.answer = {
+        .ok = false, .code = Code::Conflict, .text = "chat-b is the last node in service"};
   });
   const RawAnswer answer = local().post("/v1/nodes/chat-b/isolate");
   EXPECT_EQ(answer.status, 409);
-  EXPECT_EQ(answer.body, R"({"error":{"code":"conflict","message":"chat-b is the last node in service",)"
-                         R"("path":"/v1/nodes/chat-b/isolate"}})" "\n");
+  EXPECT_EQ(answer.body,
+            R"({"error":{"code":"conflict","message":"chat-b is the last node in service",)"
+            R"("path":"/v1/nodes/chat-b/isolate"}})"
+            "\n");
 }
 
 TEST_F(Api, AnOutcomeThatNobodyKnowsIs504WithTheKey) {
@@ -228,19 +231,19 @@ TEST_F(Api, ASpecIsParsedComparedAndCommitted) {
     backend.outcome.spec->services[0].max_isolated = 2;
     backend.answer = {.text = "revision 4", .number = 4};
   });
-  const RawAnswer answer =
-      local().post("/v1/spec?base=3&prune=true", R"({"files":[{"name":"a.yaml","text":"version: 1"}]})",
-                   "Content-Type: application/json\r\n");
+  const RawAnswer answer = local().post("/v1/spec?base=3&prune=true",
+                                        R"({"files":[{"name":"a.yaml","text":"version: 1"}]})",
+                                        "Content-Type: application/json\r\n");
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body, "{\"message\":\"revision 4\",\"revision\":4,\"changes\":[\"~ service chat: "
-                         "max_isolated 1 → 2\"]}\n");
+  EXPECT_EQ(answer.body,
+            "{\"message\":\"revision 4\",\"revision\":4,\"changes\":[\"~ service chat: "
+            "max_isolated 1 → 2\"]}\n");
   const auto command = only_command<core::command::ApplySpec>();
   EXPECT_EQ(command.base, 3U);
   EXPECT_FALSE(command.any_base);
   EXPECT_TRUE(command.prune);
-  server.on_loop([](FakeBackend& backend, Server&) {
-    EXPECT_EQ(backend.parsed.at(0).at(0).name, "a.yaml");
-  });
+  server.on_loop(
+      [](FakeBackend& backend, Server&) { EXPECT_EQ(backend.parsed.at(0).at(0).name, "a.yaml"); });
 }
 
 TEST_F(Api, ADryRunShowsTheDifferenceAndCommitsNothing) {
@@ -248,8 +251,8 @@ TEST_F(Api, ADryRunShowsTheDifferenceAndCommitsNothing) {
     backend.outcome.spec = example_spec();
     backend.outcome.spec->receivers.clear();
   });
-  const RawAnswer answer = local().post("/v1/spec?dry_run=true", "version: 1\n",
-                                        "Content-Type: application/yaml\r\n");
+  const RawAnswer answer =
+      local().post("/v1/spec?dry_run=true", "version: 1\n", "Content-Type: application/yaml\r\n");
   EXPECT_EQ(answer.body, "{\"revision\":3,\"changes\":[\"- receiver oncall\"]}\n");
   server.on_loop([](FakeBackend& backend, Server&) {
     EXPECT_TRUE(backend.commands.empty());
@@ -281,7 +284,8 @@ TEST_F(Api, ALargeBodyWithinTheBoundArrivesWhole) {
 
 TEST_F(Api, ABodyBeyondTheBoundIs413BeforeItIsRead) {
   RawClient client = local();
-  const RawAnswer answer = client.ask("POST /v1/spec HTTP/1.1\r\nHost: f\r\nContent-Length: 9437185\r\n\r\n");
+  const RawAnswer answer =
+      client.ask("POST /v1/spec HTTP/1.1\r\nHost: f\r\nContent-Length: 9437185\r\n\r\n");
   EXPECT_EQ(answer.status, 413);
   EXPECT_EQ(error_code(answer), "too_large");
 }
@@ -294,10 +298,14 @@ TEST_F(Api, ABodyBeyondTheBoundCanBeSentAndStillTheAnswerIsRead) {
 }
 
 TEST_F(Api, AChunkedBodyAndABadLengthAreRefused) {
-  EXPECT_EQ(local().ask("POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n"
-                        "0\r\n\r\n").status, 411);
-  EXPECT_EQ(local().ask("POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nContent-Length: 1x\r\n\r\n").status,
-            400);
+  EXPECT_EQ(local()
+                .ask("POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "0\r\n\r\n")
+                .status,
+            411);
+  EXPECT_EQ(
+      local().ask("POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nContent-Length: 1x\r\n\r\n").status,
+      400);
   server.on_loop([](FakeBackend& backend, Server&) { EXPECT_TRUE(backend.commands.empty()); });
 }
 
@@ -308,8 +316,9 @@ TEST_F(Api, APostWithoutALengthHasNoBody) {
 
 TEST_F(Api, APostIsCarriedOutOnceWhateverFollowsIt) {
   RawClient client = local();
-  client.send("POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nContent-Length: 2\r\n\r\n{}"
-              "GET /v1/status HTTP/1.1\r\nHost: f\r\n\r\n");
+  client.send(
+      "POST /v1/unfreeze HTTP/1.1\r\nHost: f\r\nContent-Length: 2\r\n\r\n{}"
+      "GET /v1/status HTTP/1.1\r\nHost: f\r\n\r\n");
   EXPECT_EQ(client.read_answer().status, 200);
   EXPECT_EQ(client.read_answer().status, 200);
   only_command<core::command::Unfreeze>();
@@ -317,7 +326,8 @@ TEST_F(Api, APostIsCarriedOutOnceWhateverFollowsIt) {
 
 TEST_F(Api, OtherMethodsAre405) {
   EXPECT_EQ(local().ask("DELETE /v1/spec HTTP/1.1\r\nHost: f\r\n\r\n").status, 405);
-  EXPECT_EQ(local().ask("PUT /v1/spec HTTP/1.1\r\nHost: f\r\nContent-Length: 1\r\n\r\nx").status, 405);
+  EXPECT_EQ(local().ask("PUT /v1/spec HTTP/1.1\r\nHost: f\r\nContent-Length: 1\r\n\r\nx").status,
+            405);
 }
 
 TEST_F(Api, GarbageAndUpgradesAreClosedAndTheServerLivesOn) {
@@ -326,8 +336,9 @@ TEST_F(Api, GarbageAndUpgradesAreClosedAndTheServerLivesOn) {
        {binary, std::string_view("nonsense\r\n\r\n"), std::string_view("GET\r\n\r\n"),
         std::string_view("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"),
         std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        std::string_view("GET / HTTP/1.1\r\nHost: f\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"),
+        std::string_view(
+            "GET / HTTP/1.1\r\nHost: f\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"),
         std::string_view("GET / HTTP/1.1\r\nHost: f\r\nConnection: Upgrade, HTTP2-Settings\r\n"
                          "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n")}) {
     RawClient client = local();
@@ -340,7 +351,8 @@ TEST_F(Api, GarbageAndUpgradesAreClosedAndTheServerLivesOn) {
 
 TEST_F(Api, AHeaderBeyondItsBoundIsClosed) {
   RawClient client = local();
-  client.send("GET /v1/status HTTP/1.1\r\nHost: f\r\nX-Long: " + std::string(200'000, 'x') + "\r\n\r\n");
+  client.send("GET /v1/status HTTP/1.1\r\nHost: f\r\nX-Long: " + std::string(200'000, 'x') +
+              "\r\n\r\n");
   EXPECT_TRUE(client.ends());
   EXPECT_EQ(local().get("/healthz").status, 200);
 }
@@ -395,7 +407,7 @@ TEST_F(Api, ConnectionsAreBoundedAndTcpCannotLockOutTheLocalSocket) {
 }
 
 TEST_F(Api, TheSocketIsForItsGroupOnly) {
-  struct stat file {};
+  struct stat file{};
   ASSERT_EQ(stat(server.socket.c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 0777U, 0660U);
 }
@@ -431,7 +443,8 @@ TEST(ApiTimeouts, AHeaderThatTricklesIsClosed) {
   bool closed = false;
   constexpr int kTicksMax = 50;
   constexpr int kTickMs = 100;
-  for (int i = 0; i < kTicksMax && !closed; ++i) closed = !client.send("x") || client.is_hung_up_on(kTickMs);
+  for (int i = 0; i < kTicksMax && !closed; ++i)
+    closed = !client.send("x") || client.is_hung_up_on(kTickMs);
   EXPECT_TRUE(closed);
 }
 

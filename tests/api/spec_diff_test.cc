@@ -29,10 +29,11 @@ TEST(SpecDiff, AChangedFieldShowsBothValues) {
   after.services[0].nodes[0].zone = "az1";
   after.services[0].probes[0].interval = std::chrono::milliseconds(250);
   after.receivers[0].options["url"] = std::string("http://127.0.0.1:9100/hook");
-  EXPECT_EQ(spec_diff(example_spec(), after),
-            (Lines{"~ node chat/chat-a: zone (none) → az1", "~ probe chat/port: interval 0s → 250ms",
-                   "~ receiver oncall: url http://127.0.0.1:9099/hook → http://127.0.0.1:9100/hook",
-                   "~ service chat: max_isolated 1 → 2"}));
+  EXPECT_EQ(
+      spec_diff(example_spec(), after),
+      (Lines{"~ node chat/chat-a: zone (none) → az1", "~ probe chat/port: interval 0s → 250ms",
+             "~ receiver oncall: url http://127.0.0.1:9099/hook → http://127.0.0.1:9100/hook",
+             "~ service chat: max_isolated 1 → 2"}));
 }
 
 TEST(SpecDiff, StepsAreComparedByName) {

@@ -1,10 +1,10 @@
-// Stories of the event stream: follow, come back where it was cut, a gap, a client that does not read.
-#include "api/events.h"
-
+// Stories of the event stream: follow, come back where it was cut, a gap, a client that does not
+// read.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "api/events.h"
 #include "tests/api/example_state.h"
 #include "tests/api/fake_backend.h"
 #include "tests/api/raw_client.h"
@@ -12,7 +12,8 @@
 namespace fettle::api {
 namespace {
 
-std::vector<core::Event> events(std::uint64_t first, std::uint64_t last, std::size_t reason_bytes = 0) {
+std::vector<core::Event> events(std::uint64_t first, std::uint64_t last,
+                                std::size_t reason_bytes = 0) {
   std::vector<core::Event> list;
   for (std::uint64_t i = first; i <= last; ++i) {
     list.push_back(example_event(i, 0, std::string(reason_bytes, 'r')));
@@ -24,7 +25,8 @@ std::vector<core::Event> events(std::uint64_t first, std::uint64_t last, std::si
 RawClient follow(const ApiServer& server, const std::string& headers = "") {
   RawClient client = RawClient::local(server.socket);
   client.send("GET /v1/events HTTP/1.1\r\nHost: f\r\n" + headers + "\r\n");
-  EXPECT_NE(client.take_until("\r\n\r\n").find("content-type: text/event-stream"), std::string::npos);
+  EXPECT_NE(client.take_until("\r\n\r\n").find("content-type: text/event-stream"),
+            std::string::npos);
   EXPECT_TRUE(client.read_until(": fettle\n\n"));
   return client;
 }

@@ -42,12 +42,16 @@ std::vector<std::string> first(std::vector<std::string> keys, std::size_t count)
 
 TEST(Views, StatusIsTheDocumentedObjectInItsOrder) {
   const std::string documented =
-      R"({"cluster":{"name":"llm-prod","generation":1,"term":7,"leader":"gpu2","commit_index":1042,)"
-      R"("members":[{"name":"gpu1","role":"voter","zone":"az1","state":"follower","rtt_ms":0.4,"version":"0.1.0"}]},)"
+      R"({"cluster":{"name":"llm-prod","generation":1,"term":7,"leader":"gpu2",)"
+      R"("commit_index":1042,)"
+      R"("members":[{"name":"gpu1","role":"voter","zone":"az1","state":"follower",)"
+      R"("rtt_ms":0.4,"version":"0.1.0"}]},)"
       R"("services":[{"name":"chat","verdict":"degraded","healthy":1,"total":2,)"
-      R"("nodes":[{"name":"chat-a","address":"10.0.0.11:8000","role":"active","verdict":"down","admin":"isolated",)"
+      R"("nodes":[{"name":"chat-a","address":"10.0.0.11:8000","role":"active","verdict":"down",)"
+      R"("admin":"isolated",)"
       R"("reason":"2 of 3 observers: refused","since":"2026-01-01T00:00:00.000Z"},)"
-      R"({"name":"chat-b","address":"10.0.0.12:8000","role":"active","verdict":"healthy","admin":"in_service",)"
+      R"({"name":"chat-b","address":"10.0.0.12:8000","role":"active","verdict":"healthy",)"
+      R"("admin":"in_service",)"
       R"("reason":"","since":"2026-01-01T00:00:00.000Z"}]}],)"
       R"("open_incidents":1,"revision":3,"frozen":false})";
   const ordered_json shown = status_view(example_snapshot());
@@ -69,8 +73,9 @@ TEST(Views, AFreezeIsShownWithItsEndAndReason) {
   snapshot.state = std::make_shared<core::State>(state);
   const ordered_json shown = status_view(snapshot);
   EXPECT_EQ(shown["frozen"], true);
-  EXPECT_EQ(dump(shown["freezes"]),
-            R"([{"service":"chat","until":"2026-01-01T00:00:00.000Z","by":"root","reason":"patching"}])");
+  EXPECT_EQ(
+      dump(shown["freezes"]),
+      R"([{"service":"chat","until":"2026-01-01T00:00:00.000Z","by":"root","reason":"patching"}])");
 }
 
 TEST(Views, NoLeaderAndAnUnknownRoundTripAreNull) {
@@ -84,10 +89,10 @@ TEST(Views, NoLeaderAndAnUnknownRoundTripAreNull) {
 
 TEST(Views, AnIncidentHasTheDocumentedKeys) {
   const ordered_json shown = incident_view(example_incident());
-  EXPECT_EQ(keys_of(shown),
-            (std::vector<std::string>{"id", "service", "node", "class", "verdict", "reason",
-                                      "blocked_by", "votes", "fault_at", "detected_at", "isolated_at",
-                                      "resolved_at", "mttd_ms", "mttr_ms", "runs", "timeline"}));
+  EXPECT_EQ(keys_of(shown), (std::vector<std::string>{"id", "service", "node", "class", "verdict",
+                                                      "reason", "blocked_by", "votes", "fault_at",
+                                                      "detected_at", "isolated_at", "resolved_at",
+                                                      "mttd_ms", "mttr_ms", "runs", "timeline"}));
   EXPECT_EQ(keys_of(shown["votes"][0]),
             (std::vector<std::string>{"observer", "opinion", "outcome", "age_ms"}));
   EXPECT_EQ(keys_of(shown["timeline"][0]),
@@ -101,8 +106,8 @@ TEST(Views, AnIncidentHasTheDocumentedKeys) {
 TEST(Views, ARunHasTheDocumentedKeys) {
   const ordered_json shown = run_view(example_run());
   EXPECT_EQ(first(keys_of(shown), 8),
-            (std::vector<std::string>{"id", "playbook", "incident", "mode", "state", "step", "fence",
-                                      "steps"}));
+            (std::vector<std::string>{"id", "playbook", "incident", "mode", "state", "step",
+                                      "fence", "steps"}));
   EXPECT_EQ(dump(shown["fence"]), R"({"generation":1,"term":7,"index":1041})");
   EXPECT_EQ(keys_of(shown["steps"][0]),
             (std::vector<std::string>{"id", "action", "state", "attempt", "tasks", "started_at",
@@ -120,8 +125,8 @@ TEST(Views, TheWebhookBodyIsTheDocumentedOne) {
   alert.runs = {RunId{5}, RunId{404}};
   const auto body = ordered_json::parse(webhook_body(example_state(), alert, kExampleTime));
   EXPECT_EQ(keys_of(body),
-            (std::vector<std::string>{"version", "key", "status", "severity", "cluster", "incidents",
-                                      "runs", "text", "sent_at"}));
+            (std::vector<std::string>{"version", "key", "status", "severity", "cluster",
+                                      "incidents", "runs", "text", "sent_at"}));
   EXPECT_EQ(body["version"], 1);
   EXPECT_EQ(body["status"], "firing");
   EXPECT_EQ(body["incidents"].size(), 1U);
@@ -129,9 +134,10 @@ TEST(Views, TheWebhookBodyIsTheDocumentedOne) {
 }
 
 TEST(Views, AnEventLeavesOutWhatItHasNot) {
-  EXPECT_EQ(dump(event_view(example_event(9, 2))),
-            R"({"id":"9.2","at":"2026-01-01T00:00:00.000Z","kind":"verdict.changed","service":"chat",)"
-            R"("node":"chat-a","value":"down"})");
+  EXPECT_EQ(
+      dump(event_view(example_event(9, 2))),
+      R"({"id":"9.2","at":"2026-01-01T00:00:00.000Z","kind":"verdict.changed","service":"chat",)"
+      R"("node":"chat-a","value":"down"})");
 }
 
 TEST(Views, BytesThatAreNoUtf8AreReplaced) {

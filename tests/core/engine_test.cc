@@ -38,7 +38,8 @@ TEST(Engine, TheNodeComesBackWhenItIsHealthyAndTheIncidentCloses) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();
   story.all_say("a", Verdict::Down, Outcome::Refused);
-  story.answers(TaskState::Done, "maint", {{"pid", std::string("7")}, {"found", std::string("ready")}});
+  story.answers(TaskState::Done, "maint",
+                {{"pid", std::string("7")}, {"found", std::string("ready")}});
   EXPECT_EQ(story.node("a").admin, Admin::Isolated);
   EXPECT_TRUE(story.last_incident().isolated_at.has_value());
   story.all_say("a", Verdict::Healthy);
@@ -64,7 +65,9 @@ TEST(Engine, AbsenceOfObserversChangesNoVerdict) {
 TEST(Engine, AnOpinionOfAnotherIncarnationOrRevisionDoesNotCount) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();
-  Opinion opinion{.node = "a", .watch_revision = story.node("a").watch_revision, .sequence = 999,
+  Opinion opinion{.node = "a",
+                  .watch_revision = story.node("a").watch_revision,
+                  .sequence = 999,
                   .classes = {{FaultClass::Reachability, Verdict::Down, Outcome::Refused}}};
   story.tell(command::ReportOpinions{"m1", "somebody-else", {opinion}});
   story.says("m2", "a", Verdict::Down, Outcome::Refused);
@@ -264,7 +267,8 @@ TEST(Engine, APlaybookTakesTheVerdictInsteadOfTheBuiltInOneAndSetsTheAlertsText)
   playbook.name = "replace";
   playbook.mode = Mode::Enforce;
   playbook.steps = {{.id = "switch", .action = "traffic.isolate"},
-                    {.id = "tell", .action = "notify.send",
+                    {.id = "tell",
+                     .action = "notify.send",
                      .input = {{"receiver", std::string("oncall")},
                                {"text", std::string("${node.name} fell: ${incident.reason}")}}},
                     {.id = "back", .action = "wait.healthy", .timeout = minutes(10)},
@@ -428,7 +432,9 @@ TEST(Engine, StateSurvivesItsBytes) {
 }
 
 TEST(Engine, LogEntriesSurviveTheirBytesAndGarbageIsRefused) {
-  const LogEntry entry{.stamp = Time{5}, .wall = WallTime{7}, .client = "c",
+  const LogEntry entry{.stamp = Time{5},
+                       .wall = WallTime{7},
+                       .client = "c",
                        .command = command::Isolate{"a", "ann", "why", true}};
   const std::string bytes = encode_entry(entry);
   const auto back = decode_entry(bytes);

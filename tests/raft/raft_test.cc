@@ -230,9 +230,9 @@ TEST(Raft, ARefusedProbeGoesBackToWhereTheLogsMayAgree) {
   Server a({"a", "b", "c"}, {Term{4}, ""},
            {entry(1, 1), entry(1, 2), entry(4, 3), entry(4, 4), entry(4, 5)});
   a.wins();
-  const Output out = a.hears("b", a.raft.term().value,
-                             AppendReply{.match = Index{5}, .hint_index = Index{5},
-                                         .hint_term = Term{2}});
+  const Output out =
+      a.hears("b", a.raft.term().value,
+              AppendReply{.match = Index{5}, .hint_index = Index{5}, .hint_term = Term{2}});
   const auto probes = bodies<Append>(out);
   ASSERT_EQ(probes.size(), 1U);
   EXPECT_EQ(probes.front().prev_index, Index{2});

@@ -74,8 +74,8 @@ void World::split() {
 }
 
 void World::hurt_node() {
-  auto node = std::next(health_.begin(),
-                        static_cast<std::ptrdiff_t>(rng_.between(0, health_.size() - 1)));
+  auto node =
+      std::next(health_.begin(), static_cast<std::ptrdiff_t>(rng_.between(0, health_.size() - 1)));
   Health& health = node->second;
   health = health != Health::Up ? Health::Up : rng_.chance(80) ? Health::Dead : Health::Hung;
   note(node->first, health == Health::Up ? "recovers" : health == Health::Dead ? "dies" : "hangs");

@@ -67,9 +67,8 @@ void Checks::forgot(const std::string& observer) {
 }
 
 void Checks::says(const std::string& observer, const core::Opinion& opinion, std::uint32_t fall) {
-  const bool down = std::ranges::any_of(opinion.classes, [](const core::ClassOpinion& c) {
-    return c.grade == core::Verdict::Down;
-  });
+  const bool down = std::ranges::any_of(
+      opinion.classes, [](const core::ClassOpinion& c) { return c.grade == core::Verdict::Down; });
   if (!down) return;
   if (failures_[{observer, opinion.node}] < fall) {
     return broken(observer + " calls " + opinion.node + " down without " + std::to_string(fall) +

@@ -51,10 +51,10 @@ class Checks {
 
   std::set<core::TaskKey> acted_, undone_;
   std::map<std::pair<std::string, std::string>, core::TaskKey> acting_;  // by host, resource
-  std::map<std::string, Term> fences_;                                    // durable, by host
-  std::map<RunId, std::pair<bool, bool>> runs_;                           // by a person, forced
-  std::map<std::string, std::set<std::string>> out_;                      // node → hosts
-  std::set<std::string> out_freely_;                                      // out by an unforced act
+  std::map<std::string, Term> fences_;                                   // durable, by host
+  std::map<RunId, std::pair<bool, bool>> runs_;                          // by a person, forced
+  std::map<std::string, std::set<std::string>> out_;                     // node → hosts
+  std::set<std::string> out_freely_;                                     // out by an unforced act
   bool forced_ = false;
   std::map<std::pair<std::string, std::string>, std::uint32_t> failures_;  // observer, node
   std::set<std::pair<std::string, std::uint64_t>> backed_;                 // observer, sequence

@@ -93,8 +93,8 @@ void Member::look(const std::string& node, std::uint64_t revision, bool again) {
   if (found == watches_.end() || found->second.revision != revision) return;
   const core::ProbeSpec& probe = found->second.probes.front();
   if (again) later(probe.interval, [=, this] { look(node, revision, true); });
-  core::Sample sample{node, probe.name, core::Outcome::Pass, time(),
-                      milliseconds(rng_.between(1, 5)), ""};
+  core::Sample sample{
+      node, probe.name, core::Outcome::Pass, time(), milliseconds(rng_.between(1, 5)), ""};
   const Health health = world_.health_of(node);
   if (health == Health::Dead) sample.outcome = core::Outcome::Refused;
   if (health == Health::Hung || world_.cannot_reach(name_, node)) {
@@ -102,9 +102,8 @@ void Member::look(const std::string& node, std::uint64_t revision, bool again) {
     sample.latency = probe.timeout;
   }
   const Instant expected = clock() + sample.latency;
-  later(sample.latency, [this, sample, expected, fall = probe.fall] {
-    seen(sample, expected, fall);
-  });
+  later(sample.latency,
+        [this, sample, expected, fall = probe.fall] { seen(sample, expected, fall); });
 }
 
 void Member::seen(const core::Sample& sample, Instant expected, std::uint32_t fall) {

@@ -1,5 +1,5 @@
-// fettle-sim: whole clusters from seeds. Workers are processes, because a broken assertion ends one:
-// the parent hears on a pipe which seed it was, counts it and starts another worker after it.
+// fettle-sim: whole clusters from seeds. Workers are processes, because a broken assertion ends
+// one: the parent hears on a pipe which seed it was, counts it and starts another worker after it.
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -153,10 +153,10 @@ class Run {
     if (word.failed) {
       ++total_.failed;
       total_.failures[word.seed] = word.what;
-      const std::string members =
-          order_.members == "both" ? "" : " --members " + order_.members;
+      const std::string members = order_.members == "both" ? "" : " --members " + order_.members;
       const std::string mutant = order_.mutant.empty() ? "" : " --mutant " + order_.mutant;
-      std::fprintf(stderr, "seed %llu: %s\n  repeat: ./dev sim --first-seed %llu --seeds 1%s%s --trace\n",
+      std::fprintf(stderr,
+                   "seed %llu: %s\n  repeat: ./dev sim --first-seed %llu --seeds 1%s%s --trace\n",
                    static_cast<unsigned long long>(word.seed), word.what,
                    static_cast<unsigned long long>(word.seed), members.c_str(), mutant.c_str());
     }

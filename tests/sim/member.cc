@@ -228,9 +228,7 @@ void Member::arm_raft() {
   });
 }
 
-core::Time Member::engine_now() const {
-  return engine_->state().now + (clock() - applied_clock_);
-}
+core::Time Member::engine_now() const { return engine_->state().now + (clock() - applied_clock_); }
 
 void Member::propose(core::Command command, const std::string& client, ClientDone done) {
   core::LogEntry entry;

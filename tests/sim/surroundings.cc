@@ -23,8 +23,8 @@ void Director::act(const core::Task& task, Done done) {
     const auto found = acts_.find(key);
     if (found == acts_.end() || found->second.number != number) return;
     if (loses_answer) return end(key, {core::TaskState::InDoubt, "the answer was lost", {}});
-    core::Options output{{"pid", std::string("1")}, {"found", std::string("ready")},
-                         {"set", std::string("maint")}};
+    core::Options output{
+        {"pid", std::string("1")}, {"found", std::string("ready")}, {"set", std::string("maint")}};
     end(key, {core::TaskState::Done, "read back", std::move(output)});
   });
 }

@@ -24,7 +24,7 @@ struct Profile {
   std::size_t nodes = 3;
   std::size_t directors = 1;
   std::uint32_t max_isolated = 1;
-  bool fifo = true;                // per link, else messages overtake each other
+  bool fifo = true;  // per link, else messages overtake each other
   std::uint64_t loss_percent = 0;
   std::uint64_t copies_percent = 0;
   std::uint64_t late_percent = 0;  // messages that come up to kLateMax later
@@ -32,8 +32,8 @@ struct Profile {
   Instant chaos{0};
   Instant between_blows{0};
   Instant between_asks{0};
-  bool forces = false;             // persons use --force
-  std::size_t stay_dead = 0;       // voters that do not come back
+  bool forces = false;        // persons use --force
+  std::size_t stay_dead = 0;  // voters that do not come back
 };
 
 struct Outcome {

@@ -1,5 +1,5 @@
-// EngineStory: one engine under virtual time, told as events and read as effects. It makes the small
-// group (m1, m2, m3) and the small service (chat: a, b, ...) that most stories are about.
+// EngineStory: one engine under virtual time, told as events and read as effects. It makes the
+// small group (m1, m2, m3) and the small service (chat: a, b, ...) that most stories are about.
 #pragma once
 
 #include <algorithm>
@@ -71,12 +71,15 @@ class EngineStory {
 
   /// Commits the command now; its effects are kept in `effects`.
   ClientAnswer tell(Command command, const std::string& client = "") {
-    LogEntry entry{.stamp = now, .wall = WallTime{now.ns / 1'000'000}, .client = client,
+    LogEntry entry{.stamp = now,
+                   .wall = WallTime{now.ns / 1'000'000},
+                   .client = client,
                    .command = std::move(command)};
     Applied applied = engine.apply(Index{++index}, entry);
     effects = std::move(applied.effects);
     for (const Effect& effect : effects) {
-      if (const auto* perform = std::get_if<effect::Perform>(&effect)) performed.push_back(perform->task);
+      if (const auto* perform = std::get_if<effect::Perform>(&effect))
+        performed.push_back(perform->task);
     }
     return applied.answer;
   }
@@ -118,7 +121,8 @@ class EngineStory {
   std::vector<std::string> events() const {
     std::vector<std::string> kinds;
     for (const Effect& effect : effects) {
-      if (const auto* told = std::get_if<effect::Happened>(&effect)) kinds.push_back(told->event.kind);
+      if (const auto* told = std::get_if<effect::Happened>(&effect))
+        kinds.push_back(told->event.kind);
     }
     return kinds;
   }

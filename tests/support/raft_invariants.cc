@@ -75,8 +75,8 @@ void RaftInvariants::committed(const ServerId& server, Term leader_term,
   if (entries.empty()) return;
   const bool news = entries.back().index.value > record_.size();
   if (news && leader_term.value != 0 && entries.back().term != leader_term) {
-    broken("figure 8: " + server + " commits " + text(entries.back()) + " of an older term in term " +
-           std::to_string(leader_term.value) + " by counting");
+    broken("figure 8: " + server + " commits " + text(entries.back()) +
+           " of an older term in term " + std::to_string(leader_term.value) + " by counting");
   }
   if (news && leader_term.value == 0) {
     broken(server + " commits " + text(entries.back()) + " before any leader did");
@@ -90,8 +90,8 @@ void RaftInvariants::committed(const ServerId& server, Term leader_term,
       record_.push_back(entry);
       committed_in_.push_back(leader_term);
     } else if (!(record_[entry.index.value - 1] == entry)) {
-      broken("a committed entry changed: " + server + " applies " + text(entry) + ", the group had " +
-             text(record_[entry.index.value - 1]));
+      broken("a committed entry changed: " + server + " applies " + text(entry) +
+             ", the group had " + text(record_[entry.index.value - 1]));
     }
   }
 }
