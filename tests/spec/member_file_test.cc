@@ -92,6 +92,12 @@ TEST(Pace, OfOneGivenNumberFollowsTheOther) {
   EXPECT_EQ(least.election_timeout, milliseconds(20));
 }
 
+TEST(ShippedExamples, AreGoodMemberFiles) {
+  const std::string folder = FETTLE_SOURCE_DIR "/etc/";
+  EXPECT_TRUE(read(read_whole(folder + "fettled.yaml")).alone());
+  EXPECT_FALSE(read(read_whole(folder + "group/fettled.yaml")).alone());
+}
+
 TEST(TheApi, ListensOnLoopbackOnly) {
   for (const char* address :
        {"127.0.0.1:7700", "127.3.2.1:1", "localhost:7700", "\"[::1]:7700\""}) {

@@ -331,6 +331,14 @@ TEST(SeveralFiles, ShareTheirNamesAndTheirRoute) {
             "2.yaml:4:8: route: a second route; there is one for all files\n");
 }
 
+TEST(ShippedExample, IsApplied) {
+  const std::string path = FETTLE_SOURCE_DIR "/etc/conf.d/chat.yaml";
+  const Parsed parsed = parse({{"chat.yaml", read_whole(path)}}, Strictness::Apply);
+  EXPECT_EQ(told(parsed.diagnostics), "");
+  ASSERT_TRUE(parsed.spec);
+  EXPECT_FALSE(parsed.spec->services.empty());
+}
+
 TEST(NoFiles, AreASpecThatWatchesNothing) {
   const Parsed parsed = parse({}, Strictness::Apply);
   ASSERT_TRUE(parsed.spec);
