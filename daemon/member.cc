@@ -155,7 +155,8 @@ Status Member::open_stores(const spec::MemberFile& file) {
   FETTLE_TRY(loaded_group_, group_store_->load());
   FETTLE_TRY(loaded_host_, host_store_->load());
   FETTLE_TRY(starts_, host_store_->count_start());
-  if (const auto known = group_store_->meta("incarnation")) {
+  FETTLE_TRY(const auto known, group_store_->meta("incarnation"));
+  if (known) {
     incarnation_ = *known;
     return {};
   }

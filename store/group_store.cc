@@ -71,11 +71,12 @@ Status GroupStore::save(const std::vector<raft::Persist>& batches) {
   });
 }
 
-std::optional<std::string> GroupStore::meta(const std::string& name) {
+Result<std::optional<std::string>> GroupStore::meta(const std::string& name) {
   Statement row(db_->raw(), "SELECT value FROM meta WHERE name = CAST(? AS TEXT)");
   row.bind(1, name);
-  if (!row.step()) return std::nullopt;
-  return row.bytes(0);
+  if (row.step()) return row.bytes(0);
+  if (row.failed()) return db_->error("read " + name);
+  return std::nullopt;
 }
 
 Status GroupStore::set_meta(const std::string& name, const std::string& value) {

@@ -29,7 +29,7 @@ class GroupStore {
   Status save(const std::vector<raft::Persist>& batches);
 
   /// Small facts by name (`incarnation`).
-  std::optional<std::string> meta(const std::string& name);
+  Result<std::optional<std::string>> meta(const std::string& name);
   Status set_meta(const std::string& name, const std::string& value);
 
  private:

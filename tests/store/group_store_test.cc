@@ -120,11 +120,11 @@ TEST_F(GroupStoreTest, ASaveThatFailsLeavesNothingOfIt) {
 }
 
 TEST_F(GroupStoreTest, FactsAreKeptByName) {
-  EXPECT_FALSE(open()->meta("incarnation"));
+  EXPECT_EQ(open()->meta("incarnation").value(), std::nullopt);
   ASSERT_TRUE(open()->set_meta("incarnation", "one"));
   ASSERT_TRUE(open()->set_meta("incarnation", std::string("t\0wo", 4)));
-  EXPECT_EQ(open()->meta("incarnation"), std::string("t\0wo", 4));
-  EXPECT_FALSE(open()->meta("another"));
+  EXPECT_EQ(open()->meta("incarnation").value(), std::string("t\0wo", 4));
+  EXPECT_EQ(open()->meta("another").value(), std::nullopt);
 }
 
 TEST_F(GroupStoreTest, AFlippedByteOfAnEntryIsSaidWithItsIndex) {
