@@ -2,7 +2,8 @@
 // Happy path of isolate: read → (already out: done) → set maint, or drain if the node lives → read
 // back. It answers the process and the state it found, so that restore undoes only what we set.
 // Happy path of restore: read → set ready → read until the server runs.
-// Failures: not on the allow-list, no such director, what the director says, a read-back that
+// Failures: out of reach before anything was asked of it (`unreachable`), no word on what was asked
+// (`in_doubt`), not on the allow-list, no such director, what the director says, a read-back that
 // differs, a state that a person set meanwhile, no end in time.
 #include <utility>
 
@@ -19,6 +20,10 @@ using directors::ServerState;
 constexpr core::Duration kReadBackEvery = std::chrono::milliseconds(100);
 
 core::TaskResult failed(std::string text) { return {core::TaskState::Failed, std::move(text), {}}; }
+
+bool out_of_reach(const Error& error) {
+  return error.code == Code::Unreachable || error.code == Code::Timeout;
+}
 
 class Traffic final : public Action {
  public:
@@ -43,8 +48,8 @@ class Traffic final : public Action {
       const bool out = state.admin == ServerAdmin::Maint || state.admin == ServerAdmin::Drain;
       const bool as_wanted = isolate_ ? out : state.admin == ServerAdmin::Ready && state.running;
       core::TaskResult result{core::TaskState::Done, seen(state), {}};
-      // What was found before the act is not known any more; our own mark is what we see now.
-      if (isolate_) result.output = output(state, state);
+      // What was found before the act is not known any more: it was begun by us, so it was ready.
+      if (as_wanted) result.output = output(ServerAdmin::Ready, state);
       found(as_wanted ? core::Finding::WasDone : core::Finding::NotDone, std::move(result));
     });
   }
@@ -72,24 +77,41 @@ class Traffic final : public Action {
 
   void read(std::function<void(const ServerState&)> next) {
     director_->read(server_, left(), [this, next = std::move(next)](Result<ServerState> state) {
-      if (!state) return answer(failed(state.error().what));
-      next(*state);
+      if (state) return next(*state);
+      const bool absent = out_of_reach(state.error());
+      answer({acted_   ? core::TaskState::InDoubt
+              : absent ? core::TaskState::Unreachable
+                       : core::TaskState::Failed,
+              state.error().what,
+              {}});
     });
+  }
+
+  /// Changes the state; what the director did not confirm may or may not have happened.
+  void set(ServerAdmin wanted, bool end_sessions, std::function<void()> next) {
+    director_->set(server_, wanted, end_sessions, left(),
+                   [this, next = std::move(next)](const Status& set) {
+                     acted_ = true;
+                     if (set) return next();
+                     const bool unknown = set.error().code != Code::Refused;
+                     answer({unknown ? core::TaskState::InDoubt : core::TaskState::Failed,
+                             set.error().what,
+                             {}});
+                   });
   }
 
   void isolate(const ServerState& found) {
     const bool dead = core::text_option(input_, "verdict") == "down";
     const ServerAdmin wanted = dead ? ServerAdmin::Maint : ServerAdmin::Drain;
     if (found.admin == wanted || found.admin == ServerAdmin::Maint) {
-      return answer({core::TaskState::Done, "already " + seen(found), output(found, found)});
+      return answer({core::TaskState::Done, "already " + seen(found), output(found.admin, found)});
     }
-    director_->set(server_, wanted, dead, left(), [this, found, wanted](const Status& set) {
-      if (!set) return answer(failed(set.error().what));
+    set(wanted, dead, [this, found, wanted] {
       read([this, found, wanted](const ServerState& now) {
         if (now.admin != wanted)
           return answer(
               failed("set " + std::string(to_string(wanted)) + ", but it is " + seen(now)));
-        answer({core::TaskState::Done, seen(now), output(found, now)});
+        answer({core::TaskState::Done, seen(now), output(found.admin, now)});
       });
     });
   }
@@ -102,15 +124,13 @@ class Traffic final : public Action {
       return answer(
           failed("external: a person set it to " + seen(found) + ", Fettle had set " + set));
     }
-    director_->set(server_, ServerAdmin::Ready, false, left(), [this](const Status& done) {
-      if (!done) return answer(failed(done.error().what));
-      read([this](const ServerState& now) { wait_running(now); });
-    });
+    set(ServerAdmin::Ready, false,
+        [this] { read([this](const ServerState& now) { wait_running(now); }); });
   }
 
   void wait_running(const ServerState& now) {
     if (now.admin == ServerAdmin::Ready && now.running) {
-      return answer({core::TaskState::Done, seen(now), {}});
+      return answer({core::TaskState::Done, seen(now), output(now.admin, now)});
     }
     if (left() <= kReadBackEvery) return answer(failed("it is " + seen(now) + ", not running yet"));
     timer_.start(kReadBackEvery,
@@ -121,9 +141,9 @@ class Traffic final : public Action {
     return std::string(to_string(state.admin)) + (state.running ? "" : ", stopped") + " (pid " +
            state.process + ")";
   }
-  static core::Options output(const ServerState& found, const ServerState& set) {
+  static core::Options output(ServerAdmin found, const ServerState& set) {
     return {{"pid", set.process},
-            {"found", std::string(to_string(found.admin))},
+            {"found", std::string(to_string(found))},
             {"set", std::string(to_string(set.admin))}};
   }
   core::Duration left() const { return deadline_ - io::Loop::now(); }
@@ -143,6 +163,7 @@ class Traffic final : public Action {
   core::Options input_;
   std::string server_;
   core::Time deadline_;
+  bool acted_ = false;  // the director was told to change something
   Done done_;
 };
 

@@ -8,6 +8,7 @@
 #include "core/limits.h"
 #include "core/ring.h"
 #include "core/runs.h"
+#include "core/troubles.h"
 #include "core/verdicts.h"
 
 namespace fettle::core {
@@ -54,13 +55,22 @@ Duration start_period(const ServiceSpec& service) {
 }
 
 void remove_node(Applying& ap, const std::string& name) {
-  std::vector<RunId> open;
-  for (const auto& [id, run] : ap.state.runs) {
-    if (run.node == name && !is_over(run.state)) open.push_back(id);
-  }
-  for (const RunId id : open) cancel_run(ap, id, name + " was removed from the spec");
+  cancel_runs_of(ap, name, name + " was removed from the spec");
   resolve_removed(ap, name);
   ap.state.nodes.erase(name);
+}
+
+/// What was kept of services and nodes that the spec does not hold any more.
+void forget_removed(Applying& ap) {
+  for (auto& [host, views] : ap.state.directors) {
+    std::erase_if(views, [&](const auto& view) { return ap.service(view.first) == nullptr; });
+  }
+  std::vector<std::string> gone;
+  for (const auto& [about, id] : ap.state.troubles) {
+    const std::string of = about.substr(about.rfind('/') + 1);
+    if (ap.service(of) == nullptr && ap.node_spec(of) == nullptr) gone.push_back(about);
+  }
+  for (const std::string& about : gone) close_trouble(ap, about, "it left the spec");
 }
 
 void add_nodes(Applying& ap) {
@@ -90,7 +100,6 @@ std::size_t observer_count(const State& state, const ServiceSpec& service) {
 void assign_observers(Applying& ap) {
   std::vector<RingMember> members;
   for (const auto& [name, facts] : ap.state.members) members.push_back({name, facts.zone});
-  bool changed = false;
   for (const ServiceSpec& service : ap.state.spec.services) {
     const auto hosts = service.traffic.kind.empty() ? std::vector<std::string>{}
                                                     : director_hosts(ap.state, service);
@@ -103,10 +112,9 @@ void assign_observers(Applying& ap) {
       node.observers = std::move(observers);
       node.watch_revision = ap.index.value;
       node.opinions.clear();
-      changed = true;
     }
   }
-  if (changed) ap.effects.emplace_back(effect::WatchesChanged{});
+  ap.effects.emplace_back(effect::WatchesChanged{});
 }
 
 ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
@@ -152,8 +160,8 @@ ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
   ++state.revision;
   for (const std::string& name : rewatched) state.nodes.at(name).watch_revision = 0;
   add_nodes(ap);
+  forget_removed(ap);
   assign_observers(ap);
-  if (!removed.empty()) ap.effects.emplace_back(effect::WatchesChanged{});
   ap.happened({.kind = "spec.applied",
                .value = std::to_string(state.revision),
                .reason = "applied by " + command.by});

@@ -3,68 +3,10 @@
 #include <algorithm>
 
 #include "core/fields.h"
-#include "core/limits.h"
 #include "core/runs.h"
+#include "core/traffic.h"
 
 namespace fettle::core {
-namespace {
-
-/// The input a director host needs: the director's options, the server, and what was found before.
-Options traffic_input(const ServiceSpec& service, const NodeSpec& spec, const NodeState& node,
-                      const std::string& host) {
-  Options input = service.traffic.options;
-  input["director"] = service.traffic.kind;
-  input["node"] = spec.name;
-  input["server"] = spec.server.empty() ? spec.name : spec.server;
-  input["verdict"] = std::string(to_string(node.verdict));
-  const auto before = node.isolated_by_host.find(host);
-  if (before != node.isolated_by_host.end()) {
-    for (const auto& [key, value] : before->second) input.insert_or_assign(key, value);
-  }
-  return input;
-}
-
-void set_admin(Applying& ap, const std::string& name, Admin admin, Owner owner,
-               const std::string& reason) {
-  NodeState& node = ap.state.nodes.at(name);
-  if (node.admin == admin && node.owner == owner) return;
-  node.admin = admin;
-  node.owner = owner;
-  node.admin_since = ap.state.wall;
-  if (node.incident) note(ap, *node.incident, "node.admin_changed", std::string(to_string(admin)));
-  ap.happened({.kind = "node.admin_changed",
-               .service = node.service,
-               .node = name,
-               .incident = node.incident,
-               .value = std::string(to_string(admin)),
-               .reason = reason});
-}
-
-void isolated(Applying& ap, const Run& run) {
-  NodeState& node = ap.state.nodes.at(run.node);
-  const bool again =
-      node.isolated_time.ns != 0 && ap.state.now - node.isolated_time < kRelapseWindow;
-  node.relapses = again ? node.relapses + 1 : 0;
-  node.isolated_time = ap.state.now;
-  node.isolation_in_doubt = node.restoration_in_doubt = false;
-  if (node.incident) {
-    Incident& incident = ap.state.incidents.at(*node.incident);
-    if (!incident.isolated_at) incident.isolated_at = ap.state.wall;
-    incident.blocked_by.clear();
-  }
-  const bool kept = node.owner == Owner::Person;  // re-asserted, not taken over
-  set_admin(ap, run.node, Admin::Isolated, run.by_person || kept ? Owner::Person : Owner::Fettle,
-            run.steps[run.step].reason);
-}
-
-void restored(Applying& ap, const Run& run) {
-  NodeState& node = ap.state.nodes.at(run.node);
-  node.isolation_in_doubt = node.restoration_in_doubt = false;
-  node.isolated_by_host.clear();
-  set_admin(ap, run.node, Admin::InService, Owner::Nobody, run.steps[run.step].reason);
-}
-
-}  // namespace
 
 Status begin_attempt(Applying& ap, Run& run) {
   StepProgress& step = run.steps[run.step];
@@ -74,12 +16,14 @@ Status begin_attempt(Applying& ap, Run& run) {
   if (service == nullptr || node_spec == nullptr) {
     return fail(Code::NotFound, run.node + " is not in the spec any more");
   }
-  const std::vector<std::string> hosts = director_hosts(ap.state, *service);
+  const std::vector<std::string> hosts =
+      run.hosts.empty() ? director_hosts(ap.state, *service) : run.hosts;
   if (hosts.empty()) {
     return fail(Code::Refused,
                 "no member's allow-list holds " + text_option(service->traffic.options, "socket"));
   }
-  const NodeState& node = ap.state.nodes.at(run.node);
+  NodeState& node = ap.state.nodes.at(run.node);
+  node.traffic_index = ap.index;
   ++step.attempt;
   step.state = StepState::Running;
   step.index = ap.index;
@@ -94,8 +38,7 @@ Status begin_attempt(Applying& ap, Run& run) {
     task.fence = run.fence;
     task.action = spec.action;
     task.input = traffic_input(*service, *node_spec, node, host);
-    task.resource = service->traffic.kind + ":" + text_option(service->traffic.options, "socket") +
-                    "/" + text_option(task.input, "server");
+    task.resource = traffic_resource(*service, task.input);
     task.remaining = spec.timeout;
     task.idempotent = ap.actions.at(spec.action).idempotent;
     task.reason = run.reason;
@@ -135,42 +78,25 @@ TaskProgress* open_task(Run& run, const TaskKey& key) {
 
 AttemptEnd judge_attempt(const Applying& ap, const Run& run) {
   const StepProgress& step = run.steps[run.step];
+  const auto kind = ap.actions.find(step.action);
+  const bool on_director = kind != ap.actions.end() && kind->second.on_director;
   AttemptEnd end{.ok = true};
+  std::size_t done = 0;
   for (const TaskProgress& task : step.tasks) {
     if (!end.reason.empty()) end.reason += "; ";
     end.reason +=
         task.host + ": " + (task.result.empty() ? std::string(to_string(task.state)) : task.result);
-    if (task.state != TaskState::Done) end.ok = false;
-    if (task.state == TaskState::InDoubt || task.state == TaskState::Expired ||
-        (task.state == TaskState::Done)) {
-      end.in_doubt = true;
-    }
+    if (task.state == TaskState::Done) ++done;
+    const bool absent = task.state == TaskState::Expired || task.state == TaskState::Unreachable;
+    if (absent) end.absent.push_back(task.host);
+    if (task.state != TaskState::Done && !(absent && on_director)) end.ok = false;
+    if (task.state == TaskState::InDoubt || task.state == TaskState::Expired) end.in_doubt = true;
   }
-  if (end.ok) end.in_doubt = false;
-  const auto kind = ap.actions.find(step.action);
+  end.ok = end.ok && done > 0;
+  end.in_doubt = !end.ok && (end.in_doubt || done > 0);
   const bool idempotent = kind != ap.actions.end() && kind->second.idempotent;
   end.may_repeat = idempotent || !end.in_doubt;
   return end;
-}
-
-void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
-                       const TaskResult& result) {
-  if (run.steps[run.step].action != "traffic.isolate" || task.state != TaskState::Done) return;
-  auto& kept = ap.state.nodes.at(run.node).isolated_by_host;
-  kept.try_emplace(task.host, result.output);
-}
-
-void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
-  const std::string& action = run.steps[run.step].action;
-  if (!ap.state.nodes.contains(run.node)) return;
-  if (action == "traffic.isolate") {
-    if (end.ok) return isolated(ap, run);
-    if (end.in_doubt) ap.state.nodes.at(run.node).isolation_in_doubt = true;
-  }
-  if (action == "traffic.restore") {
-    if (end.ok) return restored(ap, run);
-    if (end.in_doubt) ap.state.nodes.at(run.node).restoration_in_doubt = true;
-  }
 }
 
 void bind_fields(const State& state, Run& run) {

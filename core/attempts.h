@@ -1,20 +1,13 @@
-// Attempts: the tasks of a run's current step, from their decision to their close, and what a
-// closed traffic attempt means for the node. Internal to runs.cc.
+// Attempts: the tasks of a run's current step, from their decision to their close. Internal to
+// runs.cc.
 #pragma once
 
 #include <string>
 
 #include "core/applying.h"
+#include "core/traffic.h"
 
 namespace fettle::core {
-
-/// How an attempt ended once every host's part was closed.
-struct AttemptEnd {
-  bool ok = false;
-  bool in_doubt = false;    // some host may have acted
-  bool may_repeat = false;  // nothing was done, or doing it again is harmless
-  std::string reason;
-};
 
 /// Decides the next attempt of the run's current step: one task a host, one Perform each.
 Status begin_attempt(Applying& ap, Run& run);
@@ -28,14 +21,8 @@ bool expire_tasks(Applying& ap, Run& run);
 /// The part of the current attempt that `key` names, if it is still open.
 TaskProgress* open_task(Run& run, const TaskKey& key);
 
+/// Done if every host confirmed; on directors, if every host in reach did and at least one.
 AttemptEnd judge_attempt(const Applying& ap, const Run& run);
-
-/// Keeps what a director host found when it isolated, for the restore that undoes only that.
-void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
-                       const TaskResult& result);
-
-/// The node's admin state after a closed traffic attempt.
-void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end);
 
 /// Binds the field references of a run once, as it starts (`node.name`, `incident.reason`, ...).
 void bind_fields(const State& state, Run& run);

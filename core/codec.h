@@ -21,11 +21,19 @@ void fields(Archive& ar, Vote& v) {
   ar(v.observer, v.opinion, v.outcome, v.age_ms);
 }
 template <typename Archive>
+void fields(Archive& ar, ServerHold& v) {
+  ar(v.process, v.found, v.set);
+}
+template <typename Archive>
+void fields(Archive& ar, DirectorView& v) {
+  ar(v.process, v.servers, v.problem, v.seen);
+}
+template <typename Archive>
 void fields(Archive& ar, NodeState& v) {
   ar(v.service, v.watch_revision, v.observers, v.opinions, v.classes, v.verdict, v.cause,
      v.cause_class, v.reason, v.since, v.verdict_at, v.verdict_index, v.start_until, v.admin,
-     v.owner, v.admin_since, v.isolated_by_host, v.incident, v.isolation_in_doubt,
-     v.restoration_in_doubt, v.relapses, v.isolated_time);
+     v.owner, v.admin_since, v.holds, v.pending_hosts, v.traffic_index, v.incident,
+     v.isolation_in_doubt, v.restoration_in_doubt, v.relapses, v.isolated_time, v.blind_since);
 }
 template <typename Archive>
 void fields(Archive& ar, TimelineEntry& v) {
@@ -49,7 +57,7 @@ void fields(Archive& ar, StepProgress& v) {
 template <typename Archive>
 void fields(Archive& ar, Run& v) {
   ar(v.id, v.playbook, v.revision, v.incident, v.service, v.node, v.mode, v.by_person, v.force,
-     v.state, v.step, v.cancelling, v.cancel_reason, v.reason, v.steps, v.fence, v.started_at,
+     v.hosts, v.cancelled_by_person, v.state, v.step, v.cancelling, v.cancel_reason, v.reason, v.steps, v.fence, v.started_at,
      v.finished_at, v.finished, v.bound);
 }
 template <typename Archive>
@@ -76,7 +84,7 @@ template <typename Archive>
 void fields(Archive& ar, State& v) {
   ar(v.now, v.wall, v.applied, v.level, v.generation, v.cluster, v.next_run, v.next_incident,
      v.revision, v.spec, v.members, v.nodes, v.incidents, v.runs, v.outbox, v.freezes, v.clients,
-     v.failures, v.panics);
+     v.failures, v.panics, v.directors, v.troubles);
 }
 template <typename Archive>
 void fields(Archive& ar, Event& v) {
@@ -125,6 +133,18 @@ void fields(Archive& ar, Unfreeze& v) {
 template <typename Archive>
 void fields(Archive& ar, AlertFinished& v) {
   ar(v.key, v.delivered, v.reason);
+}
+template <typename Archive>
+void fields(Archive& ar, ReportDirectors& v) {
+  ar(v.host, v.views);
+}
+template <typename Archive>
+void fields(Archive& ar, Cancel& v) {
+  ar(v.run, v.by, v.reason);
+}
+template <typename Archive>
+void fields(Archive& ar, Retry& v) {
+  ar(v.run, v.by, v.reason);
 }
 }  // namespace command
 

@@ -68,12 +68,30 @@ struct AlertFinished {
   bool delivered = false;
   std::string reason;
 };
+/// What a host saw at its directors, by service.
+struct ReportDirectors {
+  std::string host;
+  std::map<std::string, DirectorView> views;
+};
+/// A person stops an open run.
+struct Cancel {
+  RunId run;
+  std::string by;
+  std::string reason;
+};
+/// A person has a failed or cancelled run go on, as a new run from the step it ended at.
+struct Retry {
+  RunId run;
+  std::string by;
+  std::string reason;
+};
 }  // namespace command
 
 using Command =
     std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
                  command::TaskFinished, command::Wake, command::Isolate, command::Restore,
-                 command::Freeze, command::Unfreeze, command::AlertFinished>;
+                 command::Freeze, command::Unfreeze, command::AlertFinished, command::ReportDirectors,
+                 command::Cancel, command::Retry>;
 
 /// What the log carries: the command and its stamps (DESIGN §4 "Engine time").
 struct LogEntry {

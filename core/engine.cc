@@ -7,9 +7,11 @@
 #include "core/apply_spec.h"
 #include "core/applying.h"
 #include "core/codec.h"
+#include "core/drift.h"
 #include "core/incidents.h"
 #include "core/limits.h"
 #include "core/runs.h"
+#include "core/troubles.h"
 #include "core/verdicts.h"
 #include "core/weigh.h"
 
@@ -62,14 +64,6 @@ PlaybookSpec person_playbook(const std::string& action) {
   return playbook;
 }
 
-void cancel_open_runs(Applying& ap, const std::string& node, const std::string& why) {
-  std::vector<RunId> open;
-  for (const auto& [id, run] : ap.state.runs) {
-    if (run.node == node && !is_over(run.state)) open.push_back(id);
-  }
-  for (const RunId id : open) cancel_run(ap, id, why);
-}
-
 std::string said_by(const std::string& by, const std::string& reason) {
   return "by " + (by.empty() ? "an operator" : by) + (reason.empty() ? "" : ": " + reason);
 }
@@ -89,7 +83,7 @@ ClientAnswer person_acts(Applying& ap, const std::string& name, const std::strin
     return {.text = "run " + std::to_string(run->id.value) + " is already at it",
             .number = run->id.value};
   }
-  cancel_open_runs(ap, name, why);
+  cancel_runs_of(ap, name, why);
   const RunId run = start_run(ap, {.playbook = person_playbook(action),
                                    .node = name,
                                    .by_person = true,
@@ -131,6 +125,57 @@ ClientAnswer restore(Applying& ap, const command::Restore& command) {
   if (auto why = why_not_restore(ap.state, command.node)) return refused(Code::Conflict, *why);
   return person_acts(ap, command.node, "traffic.restore",
                      "restored " + said_by(command.by, command.reason), false);
+}
+
+Result<Run*> run_called(Applying& ap, RunId id) {
+  const auto found = ap.state.runs.find(id);
+  if (found == ap.state.runs.end()) {
+    return fail(Code::NotFound, "no run " + std::to_string(id.value));
+  }
+  return &found->second;
+}
+
+ClientAnswer cancel(Applying& ap, const command::Cancel& command) {
+  const auto run = run_called(ap, command.run);
+  if (!run) return refused(run.error().code, run.error().what);
+  const std::string name = "run " + std::to_string(command.run.value);
+  if (is_over((*run)->state)) {
+    return refused(Code::Conflict,
+                   name + " is over: it " + std::string(to_string((*run)->state)));
+  }
+  (*run)->cancelled_by_person = true;
+  cancel_run(ap, command.run, "cancelled " + said_by(command.by, command.reason));
+  ap.touched.insert((*run)->service);
+  return {.text = is_over((*run)->state) ? name + " is cancelled" : name + " is being cancelled",
+          .number = command.run.value};
+}
+
+/// Goes on from the step that the run ended at; the limits hold as for any run.
+ClientAnswer retry(Applying& ap, const command::Retry& command) {
+  const auto found = run_called(ap, command.run);
+  if (!found) return refused(found.error().code, found.error().what);
+  const Run& old = **found;
+  const std::string name = "run " + std::to_string(command.run.value);
+  if (old.state != RunState::Failed && old.state != RunState::Cancelled) {
+    return refused(Code::Conflict, name + " is " + std::string(to_string(old.state)) +
+                                       "; only one that failed or was cancelled is tried again");
+  }
+  if (!ap.state.nodes.contains(old.node)) {
+    return refused(Code::NotFound, "no node named " + old.node);
+  }
+  for (const auto& [id, run] : ap.state.runs) {
+    if (run.node != old.node || is_over(run.state)) continue;
+    return refused(Code::Conflict,
+                   "run " + std::to_string(id.value) + " is at " + old.node + " already");
+  }
+  RunOrder order{.playbook = old.playbook,
+                 .node = old.node,
+                 .reason = "run " + std::to_string(old.id.value) + " tried again " +
+                           said_by(command.by, command.reason)};
+  order.first_step = std::min<std::uint32_t>(
+      old.step, static_cast<std::uint32_t>(order.playbook.steps.size()) - 1);
+  const RunId id = start_run(ap, std::move(order));
+  return {.text = "run " + std::to_string(id.value), .number = id.value};
 }
 
 ClientAnswer freeze(Applying& ap, const command::Freeze& command) {
@@ -194,7 +239,9 @@ void settle(Applying& ap) {
       if (spec == nullptr) continue;
       update_panic(ap, service);
       for (const NodeSpec& node : spec->nodes) {
+        reconcile(ap, node.name);
         weigh(ap, node.name);
+        update_blind(ap, node.name);
         alert_if_due(ap, node.name);
         resolve_if_over(ap, node.name);
       }
@@ -244,6 +291,12 @@ ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
                         [&](const command::Freeze& c) { return freeze(ap, c); },
                         [&](const command::Unfreeze& c) { return unfreeze(ap, c); },
                         [&](const command::AlertFinished& c) { return alert_finished(ap, c); },
+                        [&](const command::ReportDirectors& c) {
+                          take_directors(ap, c);
+                          return ClientAnswer{};
+                        },
+                        [&](const command::Cancel& c) { return cancel(ap, c); },
+                        [&](const command::Retry& c) { return retry(ap, c); },
                     },
                     command);
 }
@@ -299,6 +352,7 @@ Time Engine::next_wake() const {
   for (const auto& [name, node] : state_.nodes) {
     if (node.start_until.ns != 0) due = std::min(due, node.start_until);
     due = std::min(due, weigh_due(state_, name));
+    due = std::min(due, blind_due(state_, name));
   }
   return due;
 }
@@ -314,6 +368,10 @@ std::vector<Watch> Engine::watches(const std::string& member) const {
     }
   }
   return watches;
+}
+
+std::vector<DirectorWatch> Engine::director_watches(const std::string& member) const {
+  return core::director_watches(state_, member);
 }
 
 std::uint64_t Engine::digest() const { return stable_hash(encode(state_)); }

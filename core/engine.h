@@ -35,6 +35,9 @@ class Engine {
   /// What `member` watches now.
   std::vector<Watch> watches(const std::string& member) const;
 
+  /// The directors that `member` owns, to be looked at now and then.
+  std::vector<DirectorWatch> director_watches(const std::string& member) const;
+
   const State& state() const { return state_; }
 
   /// A stable hash of the whole state; equal on every voter at the same index.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/fields.h"
+#include "core/troubles.h"
 #include "core/verdicts.h"
 
 namespace fettle::core {
@@ -88,6 +89,8 @@ bool held_by_panic(const State& state, const std::string& service) {
   return panic != state.panics.end() && panic->second.incident.has_value();
 }
 
+}  // namespace
+
 void drop_old_incidents(State& state) {
   while (state.incidents.size() > kIncidentsKept) {
     const auto closed = std::ranges::find_if(
@@ -96,8 +99,6 @@ void drop_old_incidents(State& state) {
     state.incidents.erase(closed);
   }
 }
-
-}  // namespace
 
 void note(Applying& ap, IncidentId id, std::string what, std::string reason) {
   const auto found = ap.state.incidents.find(id);
@@ -211,34 +212,13 @@ void update_panic(Applying& ap, const std::string& service) {
     if (ap.state.now - at->second <= kPanicWindow) ++recent;
   }
   if (!panic.incident && recent * 2 > active && recent > 1) {
-    Incident incident;
-    incident.id = IncidentId{ap.state.next_incident++};
-    incident.service = service;
-    incident.reason = std::to_string(recent) + " of " + std::to_string(active) +
-                      " nodes turned down within 30s: all acts on the service are held (panic)";
-    incident.opened = ap.state.now;
-    incident.fault_at = incident.detected_at = ap.state.wall;
-    incident.alerted = true;
-    panic.incident = incident.id;
-    const Incident& kept = ap.state.incidents.insert_or_assign(incident.id, incident).first->second;
-    note(ap, kept.id, "incident.opened", kept.reason);
-    ap.happened({.kind = "incident.opened",
-                 .service = service,
-                 .incident = kept.id,
-                 .value = "panic",
-                 .reason = kept.reason});
-    send_alert(ap, kept, ap.state.spec.route_receiver, AlertStatus::Firing, Severity::Critical,
-               service + ": " + kept.reason, "firing");
+    panic.incident = open_service_incident(
+        ap, service, "panic",
+        std::to_string(recent) + " of " + std::to_string(active) +
+            " nodes turned down within 30s: all acts on the service are held (panic)",
+        Severity::Critical);
   } else if (panic.incident && down * 2 <= active) {
-    Incident& incident = ap.state.incidents.at(*panic.incident);
-    const std::string why = service + ": no more than half of its nodes are down";
-    incident.resolved_at = ap.state.wall;
-    incident.mttr_ms = ap.state.wall.ms - incident.fault_at.ms;
-    note(ap, incident.id, "incident.resolved", why);
-    ap.happened(
-        {.kind = "incident.resolved", .service = service, .incident = incident.id, .reason = why});
-    send_alert(ap, incident, ap.state.spec.route_receiver, AlertStatus::Resolved, Severity::Info,
-               why, "resolved");
+    close_service_incident(ap, *panic.incident, "no more than half of its nodes are down");
     panic.incident.reset();
   }
 }

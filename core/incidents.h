@@ -30,6 +30,9 @@ void alert_if_due(Applying& ap, const std::string& node);
 void send_alert(Applying& ap, const Incident& incident, const std::string& receiver,
                 AlertStatus status, Severity severity, std::string text, std::string state_word);
 
+/// Forgets the oldest closed incidents beyond kIncidentsKept.
+void drop_old_incidents(State& state);
+
 /// Starts or ends the panic hold of a service: while it lasts no act is decided on it.
 void update_panic(Applying& ap, const std::string& service);
 

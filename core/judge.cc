@@ -87,10 +87,11 @@ bool Judge::doubts_itself(const std::string& name, const NodeState& node, ProbeS
 /// True if the probe's part in an opinion may have changed.
 bool Judge::count(ProbeState& probe, const Sample& sample, Outcome outcome) {
   if (outcome == Outcome::CannotProbe) {
+    if (sample.outcome != Outcome::CannotProbe) return false;  // doubt of ourselves: no blindness
     bump(probe.blind);
-    return probe.grade == Verdict::Unknown && probe.blind == probe.spec.fall;
+    return probe.blind == probe.spec.fall;
   }
-  const bool was_blind = probe.blind >= probe.spec.fall && probe.grade == Verdict::Unknown;
+  const bool was_blind = probe.blind >= probe.spec.fall;
   probe.blind = 0;
   const bool changed =
       outcome == Outcome::Pass ? count_pass(probe, sample) : count_failure(probe, sample, outcome);
@@ -142,13 +143,12 @@ std::optional<ClassOpinion> Judge::grade_class(const NodeState& node, FaultClass
   Time began;
   bool graded = false;
   bool ungraded = false;
-  bool blind = false;
   for (const ProbeState& probe : node.probes) {
     if (probe.spec.fault_class != fault_class || probe.spec.affects == Affects::None) continue;
     if (probe.spec.start_period > Duration{0} && probe.ever_passed) opinion.ends_start = true;
+    opinion.blind = opinion.blind || probe.blind >= probe.spec.fall;
     if (probe.grade == Verdict::Unknown) {
       ungraded = true;
-      blind = blind || probe.blind >= probe.spec.fall;
       continue;
     }
     const bool worse = !graded || probe.grade > opinion.grade;
@@ -168,7 +168,7 @@ std::optional<ClassOpinion> Judge::grade_class(const NodeState& node, FaultClass
     opinion.age = std::max(now - began, Duration{0});
     return opinion;
   }
-  if (!blind) return std::nullopt;
+  if (!opinion.blind) return std::nullopt;
   opinion.grade = Verdict::Unknown;
   opinion.outcome = Outcome::CannotProbe;
   return opinion;

@@ -6,8 +6,9 @@
 // Degraded as the probe affects; Slow never counts towards Down. CannotProbe counts neither way and
 // ends no streak. A probe that affects nothing (Affects::None) has no part in any opinion.
 // A class: the worst of its probes, Unknown while none is bad and one has no grade yet. An opinion
-// holds the classes that have a grade, and as Unknown those of which a probe without a grade could
-// not look `fall` times in a row; a class that is missing is one that nothing is known about.
+// holds the classes that have a grade, and as Unknown those of which a probe could not look `fall`
+// times in a row (`blind`, said beside a grade too); a missing class is one that nothing is known
+// about.
 // The outcome behind a bad grade is the latest when it was reached; a different one replaces it
 // once seen `fall` times in a row, so alternating outcomes cost no message each. start_period hides
 // nothing here: the engine does that.

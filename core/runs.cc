@@ -7,6 +7,7 @@
 #include "core/fields.h"
 #include "core/incidents.h"
 #include "core/limits.h"
+#include "core/traffic.h"
 
 namespace fettle::core {
 namespace {
@@ -132,6 +133,32 @@ void engine_step(Applying& ap, Run& run, const StepSpec& spec) {
   step_failed(ap, run, "no such action: " + spec.action);
 }
 
+bool has_older_open_run(const State& state, const Run& run) {
+  return std::ranges::any_of(state.runs, [&](const auto& entry) {
+    return entry.first < run.id && entry.second.node == run.node && !is_over(entry.second.state);
+  });
+}
+
+/// An older run of the node that is at its traffic: only one run at a time may be.
+bool older_run_at_traffic(const State& state, const Run& run) {
+  return std::ranges::any_of(state.runs, [&](const auto& entry) {
+    const Run& older = entry.second;
+    return entry.first < run.id && older.node == run.node && !is_over(older.state) &&
+           older.step < older.steps.size() && is_traffic(older.steps[older.step].action);
+  });
+}
+
+/// Isolation is a reflex, not a queue: the isolation of a down node, and what is told before it, do
+/// not wait for another run of the node that does something else.
+bool must_queue(const State& state, const Run& run) {
+  if (!has_older_open_run(state, run)) return false;
+  const std::string& action = run.steps[run.step].action;
+  if (action == "notify.send") return false;
+  const bool reflex =
+      action == "traffic.isolate" && state.nodes.at(run.node).verdict == Verdict::Down;
+  return !reflex || older_run_at_traffic(state, run);
+}
+
 /// What keeps a host step from being decided now: it waits, as data, until that frees or its own
 /// timeout passes.
 std::optional<std::string> why_wait(const Applying& ap, const Run& run, const StepSpec& spec) {
@@ -169,6 +196,7 @@ void advance(Applying& ap, Run& run) {
   if (run.step >= run.steps.size()) {
     return finish_run(ap, run, RunState::Succeeded, "every step is done");
   }
+  if (must_queue(ap.state, run)) return;
   StepProgress& step = run.steps[run.step];
   const StepSpec& spec = run.playbook.steps[run.step];
   if (step.state == StepState::Pending) {
@@ -219,12 +247,6 @@ void drop_old_runs(State& state) {
   }
 }
 
-bool has_older_open_run(const State& state, const Run& run) {
-  return std::ranges::any_of(state.runs, [&](const auto& entry) {
-    return entry.first < run.id && entry.second.node == run.node && !is_over(entry.second.state);
-  });
-}
-
 }  // namespace
 
 std::vector<std::string> director_hosts(const State& state, const ServiceSpec& service) {
@@ -250,11 +272,17 @@ RunId start_run(Applying& ap, RunOrder order) {
   run.mode = order.mode;
   run.by_person = order.by_person;
   run.force = order.force;
+  run.hosts = std::move(order.hosts);
   run.reason = std::move(order.reason);
   run.started_at = ap.state.wall;
   for (const StepSpec& step : run.playbook.steps) {
     run.steps.push_back({.id = step.id, .action = step.action});
   }
+  for (std::uint32_t i = 0; i < order.first_step; ++i) {
+    run.steps[i].state = StepState::Skipped;
+    run.steps[i].reason = "done by an earlier run";
+  }
+  run.step = order.first_step;
   bind_fields(ap.state, run);
   if (run.incident) ap.state.incidents.at(*run.incident).runs.push_back(run.id);
   const RunId id = run.id;
@@ -297,6 +325,14 @@ void cancel_run(Applying& ap, RunId id, const std::string& reason) {
   }
 }
 
+void cancel_runs_of(Applying& ap, const std::string& node, const std::string& reason) {
+  std::vector<RunId> open;
+  for (const auto& [id, run] : ap.state.runs) {
+    if (run.node == node && !is_over(run.state)) open.push_back(id);
+  }
+  for (const RunId id : open) cancel_run(ap, id, reason);
+}
+
 void continue_run(Applying& ap, RunId id) {
   Run& run = ap.state.runs.at(id);
   if (is_over(run.state)) return;
@@ -305,7 +341,6 @@ void continue_run(Applying& ap, RunId id) {
     return;
   }
   if (run.cancelling) return finish_run(ap, run, RunState::Cancelled, run.cancel_reason);
-  if (has_older_open_run(ap.state, run)) return;
   const StepProgress& step = run.steps[run.step];
   const bool retry_pending = step.state == StepState::Waiting && step.attempt > 0 &&
                              step.next_attempt != kNever && step.next_attempt > ap.state.now;
@@ -316,7 +351,7 @@ Time run_due(const State& state, const Run& run) {
   if (is_over(run.state) || run.step >= run.steps.size()) return kNever;
   const StepProgress& step = run.steps[run.step];
   if (!attempt_is_closed(run)) return step.deadline + kTaskMargin;
-  if (has_older_open_run(state, run) || step.state == StepState::Pending) return kNever;
+  if (must_queue(state, run) || step.state == StepState::Pending) return kNever;
   if (step.state != StepState::Waiting) return kNever;
   if (step.attempt > 0 && step.next_attempt != kNever) return step.next_attempt;
   return std::min(step.deadline, step.next_attempt);

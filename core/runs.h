@@ -22,6 +22,8 @@ struct RunOrder {
   bool by_person = false;
   bool force = false;
   std::string reason;
+  std::vector<std::string> hosts{};  // only these director hosts; empty: all of them
+  std::uint32_t first_step = 0;      // those before it are skipped: an earlier run did them
 };
 
 /// Decides a run and takes it as far as it goes in this entry. Observe mode writes down what would
@@ -33,6 +35,9 @@ void task_finished(Applying& ap, const command::TaskFinished& event);
 
 /// Stops the run: open tasks are cancelled at their hosts and closed first.
 void cancel_run(Applying& ap, RunId id, const std::string& reason);
+
+/// Stops every open run of the node.
+void cancel_runs_of(Applying& ap, const std::string& node, const std::string& reason);
 
 /// What time or a changed verdict, limit or freeze lets happen: retries, deadlines, waits.
 void continue_run(Applying& ap, RunId id);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct ClassOpinion {
   Outcome outcome = Outcome::CannotProbe;  // the latest one that led to the grade
   Duration age{0};  // since the first sample of the streak that led to it, at the time of sending
   bool ends_start = false;  // a probe that declares a start period has passed
+  bool blind = false;       // a probe could not look `fall` times in a row, whatever the grade
   friend bool operator==(const ClassOpinion&, const ClassOpinion&) = default;
 };
 
@@ -50,9 +52,18 @@ struct Watch {
   std::vector<ProbeSpec> probes;
 };
 
+/// What a member is told to look at of one director it owns.
+struct DirectorWatch {
+  std::string service;
+  std::string kind;  // of the director
+  Options options;
+  std::map<std::string, std::string> servers;  // by node: its name at the director
+  friend bool operator==(const DirectorWatch&, const DirectorWatch&) = default;
+};
+
 template <typename Archive>
 void fields(Archive& ar, ClassOpinion& v) {
-  ar(v.fault_class, v.grade, v.outcome, v.age, v.ends_start);
+  ar(v.fault_class, v.grade, v.outcome, v.age, v.ends_start, v.blind);
 }
 template <typename Archive>
 void fields(Archive& ar, Opinion& v) {

@@ -53,6 +53,23 @@ struct Vote {
 enum class Owner : std::uint8_t { Nobody, Fettle, Person };
 constexpr Owner enum_last(Owner) { return Owner::Person; }
 
+/// What one director host holds of a node's server: under which process of the director, the state
+/// found before Fettle acted there, the state set since.
+struct ServerHold {
+  std::string process;
+  ServerAdmin found = ServerAdmin::Ready;
+  ServerAdmin set = ServerAdmin::Ready;
+};
+
+/// What a host last saw at the director of one service.
+struct DirectorView {
+  std::string process;
+  std::map<std::string, ServerAdmin> servers;  // by node; a server it does not have is left out
+  std::string problem;                         // it could not be read, and why
+  Index seen;  // the log index that the host had applied before it looked
+  friend bool operator==(const DirectorView&, const DirectorView&) = default;
+};
+
 struct NodeState {
   std::string service;
   std::uint64_t watch_revision = 0;
@@ -70,14 +87,17 @@ struct NodeState {
   Admin admin = Admin::InService;
   Owner owner = Owner::Nobody;
   WallTime admin_since;
-  /// What each director host answered when we isolated: the state found, its process; handed back
-  /// to `traffic.restore`, which undoes only what we set.
-  std::map<std::string, Options> isolated_by_host;
+  /// What each director host is expected to hold, by our last act or by adoption of a person's.
+  std::map<std::string, ServerHold> holds;
+  /// Director hosts that missed an act or lost it in a restart: brought to the wanted state first.
+  std::set<std::string> pending_hosts;
+  Index traffic_index;  // of the last entry that decided or closed a traffic act, or adopted one
   std::optional<IncidentId> incident;
   bool isolation_in_doubt = false;    // an isolate may have been done: limits count it
   bool restoration_in_doubt = false;  // a restore may have been done: re-assert
   std::uint32_t relapses = 0;         // within kRelapseWindow of the last isolation
   Time isolated_time;
+  Time blind_since;  // a quorum could not look since then; zero: it could
 };
 
 struct TimelineEntry {
@@ -138,6 +158,8 @@ struct Run {
   Mode mode = Mode::Enforce;
   bool by_person = false;
   bool force = false;
+  std::vector<std::string> hosts;  // only these director hosts; empty: all of them
+  bool cancelled_by_person = false;
   RunState state = RunState::Running;
   std::uint32_t step = 0;
   bool cancelling = false;  // waits for its open tasks to be closed
@@ -212,6 +234,8 @@ struct State {
   std::map<std::string, ClientAnswer> clients;
   std::map<std::string, std::vector<RunFailure>> failures;  // by playbook, within kBreakerWindow
   std::map<std::string, PanicWatch> panics;                 // by service
+  std::map<std::string, std::map<std::string, DirectorView>> directors;  // by host, service
+  std::map<std::string, IncidentId> troubles;  // open ones of Fettle's own, by what they are about
 };
 inline constexpr std::size_t kIncidentsKept = 500;
 inline constexpr std::size_t kRunsKept = 500;

@@ -92,6 +92,18 @@ std::set<FaultClass> classes_of(const ServiceSpec& service) {
   return classes;
 }
 
+/// A quorum of the observers could not look at one class of it.
+bool is_blind(const NodeState& node, const std::set<FaultClass>& classes) {
+  return std::ranges::any_of(classes, [&](FaultClass fault_class) {
+    std::size_t blind = 0;
+    for (const auto& [observer, held] : node.opinions) {
+      const ClassOpinion* opinion = find_class(held, fault_class);
+      if (opinion != nullptr && opinion->blind) ++blind;
+    }
+    return blind >= quorum_of(node.observers.size());
+  });
+}
+
 void record(Applying& ap, const std::string& name, NodeState& node, Verdict verdict,
             std::string reason) {
   const Verdict before = node.verdict;
@@ -124,7 +136,13 @@ void update_verdict(Applying& ap, const std::string& name) {
   ClassView worst{Verdict::Healthy};
   FaultClass worst_class = FaultClass::Service;
   bool unknown = false;
-  for (const FaultClass fault_class : classes_of(*service)) {
+  const std::set<FaultClass> classes = classes_of(*service);
+  if (!is_blind(node, classes)) {
+    node.blind_since = Time{};
+  } else if (node.blind_since.ns == 0) {
+    node.blind_since = ap.state.now;
+  }
+  for (const FaultClass fault_class : classes) {
     const ClassView view = weigh_class(node, fault_class, starting);
     node.classes[fault_class] = view.verdict;
     if (view.verdict == Verdict::Unknown) {

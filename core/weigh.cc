@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "core/drift.h"
 #include "core/limits.h"
 #include "core/runs.h"
+#include "core/traffic.h"
 
 namespace fettle::core {
 namespace {
@@ -76,14 +78,30 @@ bool left_out_by_failure(const State& state, const NodeState& node) {
     const auto run = state.runs.find(*id);
     if (run == state.runs.end() || run->second.mode == Mode::Observe || run->second.by_person)
       continue;
-    return run->second.state == RunState::Failed && run->second.playbook.name != kBuiltinRestore;
+    const std::string& name = run->second.playbook.name;
+    return run->second.state == RunState::Failed && name != kBuiltinRestore && name != kReassert;
   }
   return false;
+}
+
+/// The run of the playbook that a person cancelled for this incident, if it was the last of it:
+/// until the incident is over, or a person says so, it is not started again.
+const Run* cancelled_by_person(const State& state, const NodeState& node,
+                               const PlaybookSpec& playbook) {
+  if (!node.incident) return nullptr;
+  const auto& runs = state.incidents.at(*node.incident).runs;
+  for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
+    const auto run = state.runs.find(*id);
+    if (run == state.runs.end() || run->second.playbook.name != playbook.name) continue;
+    return run->second.cancelled_by_person ? &run->second : nullptr;
+  }
+  return nullptr;
 }
 
 struct Choice {
   PlaybookSpec playbook;
   std::string reason;
+  std::vector<std::string> hosts{};  // only these director hosts; empty: all of them
 };
 
 /// The enforcing playbook that takes the verdict, or the built-in one, or none.
@@ -106,17 +124,23 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
   return std::nullopt;
 }
 
-/// An act that may or may not have been done leaves the director unlike the log: the side that the
-/// log and the verdict call for is asserted again.
-std::optional<Choice> reassertion(const std::string& name, const NodeState& node) {
-  const bool out = node.restoration_in_doubt && node.admin == Admin::Isolated;
-  const bool in =
-      node.isolation_in_doubt && node.admin == Admin::InService && node.verdict == Verdict::Healthy;
-  if (!out && !in) return std::nullopt;
+/// An act that may or may not have been done, a director that missed one or was restarted leave it
+/// unlike the log: the side that the log and the verdict call for is asserted again.
+std::optional<Choice> reassertion(const State& state, const std::string& name,
+                                  const NodeState& node) {
+  const bool out = node.admin != Admin::InService;
+  const bool in_doubt = out ? node.restoration_in_doubt : node.isolation_in_doubt;
+  const auto returned = returned_hosts(state, name);
+  if (!in_doubt && returned.empty()) return std::nullopt;
+  if (!out && node.verdict != Verdict::Healthy) return std::nullopt;
   Choice choice{builtin_playbook(out ? Verdict::Down : Verdict::Healthy),
                 out ? "a restore of " + name + " is in doubt: it is kept out"
                     : "an isolation of " + name + " is in doubt: it is kept in"};
   choice.playbook.name = kReassert;
+  if (in_doubt) return choice;
+  choice.hosts = returned;
+  choice.reason = "the director on " + returned.front() + " does not hold " + name + " as it is to: " +
+                  std::string(to_string(node.admin));
   return choice;
 }
 
@@ -139,6 +163,9 @@ std::vector<std::string> blocks(const State& state, const std::string& name, con
                                 const PlaybookSpec& playbook) {
   std::vector<std::string> reasons;
   if (auto freeze = frozen(state, node.service)) reasons.push_back(*freeze);
+  if (const Run* run = cancelled_by_person(state, node, playbook); run != nullptr) {
+    reasons.push_back("run " + std::to_string(run->id.value) + " was " + run->cancel_reason);
+  }
   if (auto hold = failure_hold(state, playbook.name, name)) reasons.push_back(hold->reason);
   if (isolates(playbook)) {
     for (std::string& why : why_not_isolate(state, name)) reasons.push_back(std::move(why));
@@ -152,6 +179,59 @@ void record_blocks(Applying& ap, const NodeState& node, std::vector<std::string>
   if (incident.blocked_by == reasons) return;
   incident.blocked_by = std::move(reasons);
   for (const std::string& reason : incident.blocked_by) note(ap, incident.id, "blocked", reason);
+}
+
+/// The playbooks that would have taken the verdict too, on the incident (CONTRACT "Which playbook").
+void note_others(Applying& ap, const NodeState& node, const PlaybookSpec& chosen) {
+  if (!node.incident) return;
+  std::string others;
+  for (const PlaybookSpec* playbook : matching(ap.state, node.verdict, node.service)) {
+    if (playbook->mode != Mode::Enforce || playbook->name == chosen.name) continue;
+    others += (others.empty() ? "" : ", ") + playbook->name;
+  }
+  if (others.empty()) return;
+  note(ap, *node.incident, "playbook.chosen", chosen.name + ", before " + others);
+}
+
+/// Takes the node's open runs on; a restoring one is stopped if the node has relapsed.
+void continue_runs(Applying& ap, const std::string& name) {
+  std::vector<RunId> open;
+  for (const auto& [id, run] : ap.state.runs) {
+    if (run.node == name && !is_over(run.state)) open.push_back(id);
+  }
+  for (const RunId id : open) {
+    const Run& run = ap.state.runs.at(id);
+    const NodeState& node = ap.state.nodes.at(name);
+    if (node.verdict == Verdict::Down && restoring(run) && !run.by_person) {
+      cancel_run(ap, id, name + " relapsed: " + node.reason);
+    } else {
+      continue_run(ap, id);
+    }
+  }
+}
+
+/// Isolation is a reflex: beside an open run that is not at the node's traffic and will not isolate
+/// it, a down node's own run may start.
+bool leaves_room(const State& state, const std::string& name, const NodeState& node) {
+  const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
+  return std::ranges::all_of(state.runs, [&](const auto& entry) {
+    const Run& run = entry.second;
+    if (run.node != name || is_over(run.state)) return true;
+    if (!reflex || run.cancelling || run.by_person || run.step >= run.steps.size()) return false;
+    if (is_traffic(run.steps[run.step].action)) return false;
+    const auto ahead = run.playbook.steps.begin() + run.step;
+    return std::none_of(ahead, run.playbook.steps.end(), [](const StepSpec& step) {
+      return step.action == "traffic.isolate";
+    });
+  });
+}
+
+std::optional<Choice> choice_for(const State& state, const std::string& name,
+                                 const NodeState& node, const ServiceSpec& service) {
+  if (auto again = reassertion(state, name, node)) return again;
+  if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return std::nullopt;
+  if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return std::nullopt;
+  return choose(state, name, node, service);
 }
 
 }  // namespace
@@ -175,25 +255,14 @@ void weigh(Applying& ap, const std::string& name) {
   const NodeState& node = ap.state.nodes.at(name);
   const ServiceSpec* service = ap.service(node.service);
   if (service == nullptr) return;
-  if (const Run* run = open_run(ap.state, name); run != nullptr) {
-    const RunId id = run->id;
-    if (node.verdict == Verdict::Down && restoring(*run) && !run->by_person) {
-      cancel_run(ap, id, name + " relapsed: " + node.reason);
-    } else {
-      continue_run(ap, id);
-    }
-    if (open_run(ap.state, name) != nullptr) return;
-  }
+  continue_runs(ap, name);
+  const bool beside = open_run(ap.state, name) != nullptr;
+  if (beside && !leaves_room(ap.state, name, node)) return;
   if (node.incident && (node.verdict == Verdict::Down || node.verdict == Verdict::Degraded)) {
     run_observers(ap, name, node);
   }
-  auto choice = reassertion(name, node);
-  if (!choice) {
-    if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return;
-    if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return;
-    choice = choose(ap.state, name, node, *service);
-  }
-  if (!choice) return;
+  const auto choice = choice_for(ap.state, name, node, *service);
+  if (!choice || (beside && !isolates(choice->playbook))) return;
   const bool restores = choice->playbook.name == kBuiltinRestore;
   if (restores && hold_down_until(node) > ap.state.now) {
     return record_blocks(ap, node, {"hold-down after a relapse"});
@@ -202,7 +271,11 @@ void weigh(Applying& ap, const std::string& name) {
   const bool free = reasons.empty();
   record_blocks(ap, node, std::move(reasons));
   if (!free) return;
-  start_run(ap, {.playbook = choice->playbook, .node = name, .reason = choice->reason});
+  note_others(ap, node, choice->playbook);
+  start_run(ap, {.playbook = choice->playbook,
+                 .node = name,
+                 .reason = choice->reason,
+                 .hosts = choice->hosts});
 }
 
 Time weigh_due(const State& state, const std::string& name) {

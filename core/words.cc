@@ -14,6 +14,15 @@ std::string_view word(const std::array<std::string_view, N>& words, E value) {
 
 constexpr std::array<std::string_view, 5> kClasses{"reachability", "service", "progress", "quality",
                                                    "hardware"};
+constexpr std::array<std::string_view, 4> kServerAdmins{"ready", "drain", "maint", "mixed"};
+
+template <typename E, std::size_t N>
+std::optional<E> from_word(const std::array<std::string_view, N>& words, std::string_view text) {
+  for (std::size_t i = 0; i < N; ++i) {
+    if (words[i] == text) return static_cast<E>(i);
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -32,10 +41,7 @@ std::string_view to_string(Verdict verdict) {
 std::string_view to_string(FaultClass fault_class) { return word(kClasses, fault_class); }
 
 std::optional<FaultClass> fault_class_from(std::string_view text) {
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
-    if (kClasses[i] == text) return static_cast<FaultClass>(i);
-  }
-  return std::nullopt;
+  return from_word<FaultClass>(kClasses, text);
 }
 
 std::string_view to_string(Affects affects) {
@@ -83,9 +89,15 @@ std::string_view to_string(StepState state) {
 }
 
 std::string_view to_string(TaskState state) {
-  constexpr std::array<std::string_view, 7> kWords{"open",    "done",    "failed",   "in_doubt",
-                                                   "refused", "expired", "cancelled"};
+  constexpr std::array<std::string_view, 8> kWords{
+      "open", "done", "failed", "in_doubt", "refused", "expired", "cancelled", "unreachable"};
   return word(kWords, state);
+}
+
+std::string_view to_string(ServerAdmin admin) { return word(kServerAdmins, admin); }
+
+std::optional<ServerAdmin> server_admin_from(std::string_view text) {
+  return from_word<ServerAdmin>(kServerAdmins, text);
 }
 
 std::string_view to_string(AlertStatus status) {

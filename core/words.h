@@ -82,10 +82,26 @@ constexpr StepState enum_last(StepState) { return StepState::Cancelled; }
 std::string_view to_string(StepState state);
 
 /// One host's part of an attempt. InDoubt: may or may not have acted. Expired: its host never
-/// answered, and the host's own deadline plus a margin has passed.
-enum class TaskState : std::uint8_t { Open, Done, Failed, InDoubt, Refused, Expired, Cancelled };
-constexpr TaskState enum_last(TaskState) { return TaskState::Cancelled; }
+/// answered, and the host's own deadline plus a margin has passed. Unreachable: nothing was done,
+/// for what was to be acted on could not be reached.
+enum class TaskState : std::uint8_t {
+  Open,
+  Done,
+  Failed,
+  InDoubt,
+  Refused,
+  Expired,
+  Cancelled,
+  Unreachable
+};
+constexpr TaskState enum_last(TaskState) { return TaskState::Unreachable; }
 std::string_view to_string(TaskState state);
+
+/// What a director holds of one server; Mixed: its backends differ.
+enum class ServerAdmin : std::uint8_t { Ready, Drain, Maint, Mixed };
+constexpr ServerAdmin enum_last(ServerAdmin) { return ServerAdmin::Mixed; }
+std::string_view to_string(ServerAdmin admin);
+std::optional<ServerAdmin> server_admin_from(std::string_view word);
 
 enum class AlertStatus : std::uint8_t { Firing, Resolved };
 constexpr AlertStatus enum_last(AlertStatus) { return AlertStatus::Resolved; }

@@ -48,6 +48,10 @@ void Group::on(const std::string& peer, wire::Report& frame) {
   if (frame.report.observer == peer) take_report(frame.report);
 }
 
+void Group::on(const std::string& peer, wire::Directors& frame) {
+  if (frame.report.host == peer) take_directors(frame.report);
+}
+
 void Group::on(const std::string& peer, wire::Forward& frame) {
   const std::uint64_t id = frame.id;
   // The answer crosses the work loop like any other; it comes back here to leave.

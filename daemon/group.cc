@@ -99,6 +99,8 @@ void Group::apply(const raft::Entry& entry) {
     answers_.erase(done->key);
   } else if (const auto* told = std::get_if<core::command::AlertFinished>(&decoded->command)) {
     finished_alerts_.erase(told->key);
+  } else if (const auto* seen = std::get_if<core::command::ReportDirectors>(&decoded->command)) {
+    proposed_directors_.erase(seen->host);
   } else if (std::holds_alternative<core::command::Found>(decoded->command)) {
     check_voters();
   }
@@ -273,7 +275,8 @@ Index Group::finished_below() const {
 }
 
 void Group::tell_watches() {
-  to_work([this, watches = engine_.watches(self())] { events_.watches(watches); });
+  to_work([this, watches = engine_.watches(self()),
+           directors = engine_.director_watches(self())] { events_.watches(watches, directors); });
 }
 
 void Group::arm_wake() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ namespace fettle::daemon {
 
 /// What the group tells the work loop; each is called on the work loop, in order.
 struct GroupEvents {
-  std::function<void(std::vector<core::Watch>)> watches;
+  std::function<void(std::vector<core::Watch>, std::vector<core::DirectorWatch>)> watches;
   std::function<void(std::string leader, std::uint64_t generation, Term term)> leader_changed;
   std::function<void(core::Task, Index finished_below)> perform;
   std::function<void(core::TaskKey, core::Fence, std::string reason)> cancel;
@@ -57,6 +58,9 @@ class Group {
   // From the work loop's thread.
   void report(std::vector<core::Opinion> opinions);
   void answer(core::TaskKey key, core::TaskResult result);
+  /// Answers the log index that this member has applied.
+  void applied(std::function<void(Index)> done);
+  void report_directors(std::map<std::string, core::DirectorView> views);
   void alert_finished(std::string key, bool delivered, std::string why);
   void write(core::Command command, std::string key,
              std::function<void(Result<core::ClientAnswer>)> done);
@@ -105,6 +109,7 @@ class Group {
   void accepted(const raft::Accepted& accepted);
   void rejected(const raft::Rejected& rejected);
   void take_report(const core::command::ReportOpinions& report);
+  void take_directors(const core::command::ReportDirectors& report);
   void take_answer(const core::TaskKey& key, const core::TaskResult& result);
   void send_answers();
   void propose_refused();
@@ -133,6 +138,7 @@ class Group {
   void on(const std::string& peer, wire::Answer& frame);
   void on(const std::string& peer, wire::ReadIndex& frame);
   void on(const std::string& peer, wire::ReadIndexReply& frame);
+  void on(const std::string& peer, wire::Directors& frame);
   void on(const std::string&, wire::Ping&) {}
   void on(const std::string&, wire::Pong&) {}
 
@@ -167,6 +173,7 @@ class Group {
       peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       proposed_;  // (observer, node) → sequence
+  std::set<std::string> proposed_directors_;  // hosts whose report is proposed, not yet applied
   // Proposed as leader, not yet applied; proposed again if there was no room.
   std::map<core::TaskKey, core::TaskResult> answers_;
   std::map<std::string, core::command::AlertFinished> finished_alerts_;

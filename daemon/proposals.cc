@@ -2,6 +2,7 @@
 // once: applied, refused, or — when leadership or time was lost in between — in doubt.
 #include <algorithm>
 
+#include "core/drift.h"
 #include "daemon/group.h"
 #include "daemon/log.h"
 
@@ -33,6 +34,7 @@ void Group::rejected(const raft::Rejected& rejected) {
   const auto found = proposing_.find(rejected.token);
   wake_proposed_ = false;
   proposed_.clear();
+  proposed_directors_.clear();
   propose_again_ = true;
   if (found == proposing_.end()) return;
   to_work([done = std::move(found->second.second), code = rejected.code] {
@@ -73,6 +75,32 @@ void Group::take_report(const core::command::ReportOpinions& report) {
     changed.opinions.push_back(opinion);
   }
   if (!changed.opinions.empty()) propose(std::move(changed), "", nullptr);
+}
+
+void Group::applied(std::function<void(Index)> done) {
+  loop_.post([this, done = std::move(done)] {
+    to_work([done, index = driver_->applied()] { done(index); });
+  });
+}
+
+void Group::report_directors(std::map<std::string, core::DirectorView> views) {
+  loop_.post([this, views = std::move(views)] {
+    core::command::ReportDirectors report{self(), views};
+    if (leading_) return take_directors(report);
+    const std::string& leader = driver_->raft().leader();
+    if (links_ != nullptr && !leader.empty() && leader != self()) {
+      links_->send(leader, wire::Directors{std::move(report)});
+    }
+  });
+}
+
+/// Only news is proposed, one report of a host at a time; the host looks again soon.
+void Group::take_directors(const core::command::ReportDirectors& report) {
+  if (!leading_ || proposed_directors_.contains(report.host)) return;
+  core::command::ReportDirectors news = core::news_of(engine_.state(), report);
+  if (news.views.empty()) return;
+  proposed_directors_.insert(report.host);
+  propose(std::move(news), "", nullptr);
 }
 
 void Group::answer(core::TaskKey key, core::TaskResult result) {
@@ -208,6 +236,7 @@ void Group::finish_reads() {
 /// Leadership is lost: what was proposed may or may not be committed by the next leader.
 void Group::fail_waiting() {
   proposed_.clear();
+  proposed_directors_.clear();
   answers_.clear();
   finished_alerts_.clear();
   confirming_.clear();

@@ -69,6 +69,10 @@ struct ReadIndexReply {
   bool ok = false;
   Index index;
 };
+/// What a host saw at its directors, for the leader.
+struct Directors {
+  core::command::ReportDirectors report;
+};
 struct Ping {
   std::int64_t sent_ns = 0;
 };
@@ -77,7 +81,7 @@ struct Pong {
 };
 
 using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
-                           ReadIndex, ReadIndexReply, Ping, Pong>;
+                           ReadIndex, ReadIndexReply, Ping, Pong, Directors>;
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {
@@ -118,6 +122,10 @@ void fields(Archive& ar, ReadIndex& v) {
 template <typename Archive>
 void fields(Archive& ar, ReadIndexReply& v) {
   ar(v.id, v.ok, v.index);
+}
+template <typename Archive>
+void fields(Archive& ar, Directors& v) {
+  ar(v.report);
 }
 template <typename Archive>
 void fields(Archive& ar, Ping& v) {

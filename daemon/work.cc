@@ -23,10 +23,20 @@ Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStor
       observer_(
           loop, config_.starts,
           [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
+      directors_(
+          loop, [this](std::function<void(Index)> done) { group_->applied(std::move(done)); },
+          [this](std::map<std::string, core::DirectorView> views) {
+            group_->report_directors(std::move(views));
+          }),
       readying_(loop) {}
 
 GroupEvents Work::events() {
-  return {.watches = [this](const std::vector<core::Watch>& watches) { observer_.watch(watches); },
+  return {.watches =
+              [this](const std::vector<core::Watch>& watches,
+                     std::vector<core::DirectorWatch> directors) {
+                observer_.watch(watches);
+                directors_.watch(std::move(directors));
+              },
           .leader_changed = [this](const std::string& leader, std::uint64_t generation,
                                    Term term) { leader_changed(leader, generation, term); },
           .perform =

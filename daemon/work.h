@@ -7,6 +7,7 @@
 
 #include "alerts/outbox_sender.h"
 #include "api/server.h"
+#include "daemon/director_watcher.h"
 #include "daemon/group.h"
 #include "daemon/observer.h"
 #include "daemon/performer.h"
@@ -55,6 +56,7 @@ class Work final : public api::Backend {
   alerts::OutboxSender outbox_;
   Performer performer_;
   Observer observer_;
+  DirectorWatcher directors_;
   io::Timer readying_;
   bool led_ = false;  // a leader is known
   bool ready_ = false;

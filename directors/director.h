@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,8 +17,7 @@
 
 namespace fettle::directors {
 
-enum class ServerAdmin : std::uint8_t { Ready, Drain, Maint, Mixed };
-std::string_view to_string(ServerAdmin admin);
+using core::ServerAdmin;
 
 /// The real state of one server, over all its backends.
 struct ServerState {
@@ -26,11 +26,19 @@ struct ServerState {
   bool running = false;  // it takes traffic
 };
 
+/// What a director holds, of all its servers.
+struct Survey {
+  std::string process;
+  std::map<std::string, ServerState> servers;  // by server; one that a backend lacks is left out
+};
+
 class Director {
  public:
   virtual ~Director() = default;
+  /// Unreachable or Timeout: nothing is known of it. NotFound: it has no such server.
   virtual void read(const std::string& server, core::Duration timeout,
                     std::function<void(Result<ServerState>)> done) = 0;
+  virtual void survey(core::Duration timeout, std::function<void(Result<Survey>)> done) = 0;
   /// Sets the state and, if asked, ends the sessions that are on the server.
   virtual void set(const std::string& server, ServerAdmin wanted, bool end_sessions,
                    core::Duration timeout, std::function<void(Status)> done) = 0;

@@ -41,8 +41,14 @@ struct Row {
   int operational = 0;
 };
 
-/// The row of `server` in the answer to `show servers state BACKEND`, by the names in its header.
-std::optional<Row> find_row(const std::string& table, const std::string& server) {
+template <typename Number>
+bool to_number(const std::string& text, Number& into) {
+  return std::from_chars(text.data(), text.data() + text.size(), into).ec == std::errc();
+}
+
+/// The rows of the answer to `show servers state BACKEND` by server, by the names in its header.
+std::map<std::string, Row> rows_of(const std::string& table) {
+  std::map<std::string, Row> rows;
   std::istringstream lines(table);
   std::map<std::string, std::size_t> columns;
   for (std::string line; std::getline(lines, line);) {
@@ -57,17 +63,15 @@ std::optional<Row> find_row(const std::string& table, const std::string& server)
       const auto column = columns.find(name);
       return column == columns.end() || column->second >= cells.size() ? "" : cells[column->second];
     };
-    if (cell("srv_name") != server) continue;
     Row row;
-    const std::string admin = cell("srv_admin_state");
-    const std::string operational = cell("srv_op_state");
-    const auto a = std::from_chars(admin.data(), admin.data() + admin.size(), row.admin);
-    const auto o = std::from_chars(operational.data(), operational.data() + operational.size(),
-                                   row.operational);
-    if (a.ec != std::errc() || o.ec != std::errc()) return std::nullopt;
-    return row;
+    const std::string server = cell("srv_name");
+    if (server.empty() || !to_number(cell("srv_admin_state"), row.admin) ||
+        !to_number(cell("srv_op_state"), row.operational)) {
+      continue;
+    }
+    rows.insert_or_assign(server, row);
   }
-  return std::nullopt;
+  return rows;
 }
 
 ServerAdmin admin_of(const Row& row) {
@@ -83,12 +87,23 @@ class Haproxy final : public Director {
 
   void read(const std::string& server, core::Duration timeout,
             std::function<void(Result<ServerState>)> done) override {
+    survey(timeout, [this, server, done = std::move(done)](const Result<Survey>& survey) {
+      if (!survey) return done(std::unexpected(survey.error()));
+      const auto found = survey->servers.find(server);
+      if (found != survey->servers.end()) return done(found->second);
+      std::string names;
+      for (const std::string& backend : backends_) names += (names.empty() ? "" : ", ") + backend;
+      done(fail(Code::NotFound, "HAProxy has no server " + server + " in " + names));
+    });
+  }
+
+  void survey(core::Duration timeout, std::function<void(Result<Survey>)> done) override {
     std::vector<std::string> lines{"show info"};
     for (const std::string& backend : backends_) lines.push_back("show servers state " + backend);
     run(std::move(lines), timeout,
-        [this, server, done = std::move(done)](Result<std::vector<std::string>> answers) {
+        [this, done = std::move(done)](Result<std::vector<std::string>> answers) {
           if (!answers) return done(std::unexpected(answers.error()));
-          done(state_of(*answers, server));
+          done(survey_of(*answers));
         });
   }
 
@@ -116,26 +131,30 @@ class Haproxy final : public Director {
  private:
   using Answers = std::function<void(Result<std::vector<std::string>>)>;
 
-  Result<ServerState> state_of(const std::vector<std::string>& answers,
-                               const std::string& server) const {
-    ServerState state;
+  Result<Survey> survey_of(const std::vector<std::string>& answers) const {
     const std::size_t at = answers[0].find("\nPid: ");
     if (at == std::string::npos) {
-      return fail(Code::Corrupt,
-                  "HAProxy's socket answers garbage: '" + trimmed(answers[0]).substr(0, 60) + "'");
+      return fail(Code::Corrupt, socket_ + ": HAProxy's socket answers garbage: '" +
+                                     trimmed(answers[0]).substr(0, 60) + "'");
     }
-    state.process = trimmed(answers[0].substr(at + 6, answers[0].find('\n', at + 1) - at - 6));
-    state.running = true;
+    Survey survey;
+    survey.process = trimmed(answers[0].substr(at + 6, answers[0].find('\n', at + 1) - at - 6));
+    std::map<std::string, std::size_t> backends_with;
     for (std::size_t i = 1; i < answers.size(); ++i) {
-      const auto row = find_row(answers[i], server);
-      if (!row) {
-        return fail(Code::NotFound, "HAProxy has no server " + backends_[i - 1] + "/" + server);
+      for (const auto& [server, row] : rows_of(answers[i])) {
+        const ServerAdmin admin = admin_of(row);
+        const bool running = row.operational == kRunning;
+        const bool first = backends_with[server]++ == 0;
+        ServerState& state = survey.servers[server];
+        state.process = survey.process;
+        state.admin = first || state.admin == admin ? admin : ServerAdmin::Mixed;
+        state.running = (first || state.running) && running;
       }
-      const ServerAdmin admin = admin_of(*row);
-      state.admin = i == 1 || state.admin == admin ? admin : ServerAdmin::Mixed;
-      state.running = state.running && row->operational == kRunning;
     }
-    return state;
+    std::erase_if(survey.servers, [&](const auto& server) {
+      return backends_with.at(server.first) != backends_.size();
+    });
+    return survey;
   }
 
   void run(std::vector<std::string> lines, core::Duration timeout, Answers done) {

@@ -32,18 +32,4 @@ Result<std::unique_ptr<Director>> make(const std::string& kind, const core::Opti
   return fail(Code::Invalid, "no director kind named " + kind);
 }
 
-std::string_view to_string(ServerAdmin admin) {
-  switch (admin) {
-    case ServerAdmin::Ready:
-      return "ready";
-    case ServerAdmin::Drain:
-      return "drain";
-    case ServerAdmin::Maint:
-      return "maint";
-    case ServerAdmin::Mixed:
-      return "mixed";
-  }
-  return "unknown";
-}
-
 }  // namespace fettle::directors

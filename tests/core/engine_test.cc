@@ -38,8 +38,7 @@ TEST(Engine, TheNodeComesBackWhenItIsHealthyAndTheIncidentCloses) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();
   story.all_say("a", Verdict::Down, Outcome::Refused);
-  story.answers(TaskState::Done, "maint",
-                {{"pid", std::string("7")}, {"found", std::string("ready")}});
+  story.done("7", "ready", "maint");
   EXPECT_EQ(story.node("a").admin, Admin::Isolated);
   EXPECT_TRUE(story.last_incident().isolated_at.has_value());
   story.all_say("a", Verdict::Healthy);

@@ -114,6 +114,27 @@ class EngineStory {
     return tell(command::TaskFinished{performed.back().key, {state, text, std::move(output)}});
   }
 
+  /// The host did what its newest task asked, at the director's process `pid`.
+  ClientAnswer done(const std::string& pid, const std::string& found, const std::string& set) {
+    return answers(TaskState::Done, set, {{"pid", pid}, {"found", found}, {"set", set}});
+  }
+  /// A host looks at its director of `chat` now and tells what it sees.
+  void sees(const std::string& host, const std::string& pid,
+            const std::map<std::string, ServerAdmin>& servers) {
+    tell(command::ReportDirectors{host, {{"chat", {pid, servers, "", Index{index}}}}});
+  }
+  void cannot_see(const std::string& host, const std::string& problem) {
+    tell(command::ReportDirectors{host, {{"chat", {"", {}, problem, Index{index}}}}});
+  }
+  /// The open tasks of the last entry, by host.
+  ClientAnswer host_answers(const std::string& host, TaskState state, Options output = {}) {
+    for (auto task = performed.rbegin(); task != performed.rend(); ++task) {
+      if (task->key.host != host) continue;
+      return tell(command::TaskFinished{task->key, {state, "", std::move(output)}});
+    }
+    return {.ok = false};
+  }
+
   const NodeState& node(const std::string& name) const { return engine.state().nodes.at(name); }
   const Run& last_run() const { return engine.state().runs.rbegin()->second; }
   const Incident& last_incident() const { return engine.state().incidents.rbegin()->second; }

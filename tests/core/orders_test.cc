@@ -1,0 +1,135 @@
+// What a person orders of runs, and what does not wait for other runs.
+#include <gtest/gtest.h>
+
+#include "core/troubles.h"
+#include "tests/support/engine_story.h"
+
+namespace fettle::core {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+PlaybookSpec waits_for(const std::string& name, Verdict verdict) {
+  PlaybookSpec playbook{.name = name, .mode = Mode::Enforce};
+  playbook.trigger.verdict = verdict;
+  playbook.steps = {{.id = "wait", .action = "wait.healthy", .timeout = minutes(30)}};
+  return playbook;
+}
+
+TEST(Reflex, IsolationDoesNotWaitForAnotherRunOfTheNode) {
+  Spec spec = story_spec({"a", "b"});
+  spec.playbooks.push_back(waits_for("nurse", Verdict::Degraded));
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Degraded, Outcome::Slow);
+  ASSERT_EQ(story.last_run().playbook.name, "nurse");
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  ASSERT_EQ(story.performed.size(), 1U) << "the nurse still waits, the isolation does not";
+  EXPECT_EQ(story.performed.back().action, "traffic.isolate");
+}
+
+TEST(Reflex, TheStepsAfterTheIsolationDoWaitForTheOlderRun) {
+  Spec spec = story_spec({"a", "b"});
+  spec.playbooks.push_back(waits_for("nurse", Verdict::Degraded));
+  PlaybookSpec heal{.name = "heal", .mode = Mode::Enforce};
+  heal.steps = {{.id = "out", .action = "traffic.isolate"},
+                {.id = "wait", .action = "wait.healthy", .timeout = minutes(1)}};
+  spec.playbooks.push_back(heal);
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Degraded, Outcome::Slow);
+  const RunId nurse = story.last_run().id;
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  EXPECT_EQ(story.last_run().steps[1].state, StepState::Pending);
+  story.tell(command::Cancel{.run = nurse, .by = "ann"});
+  EXPECT_EQ(story.last_run().steps[1].state, StepState::Waiting);
+}
+
+TEST(Cancel, APersonStopsARunAndFettleDoesNotStartItAgain) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  const RunId run = story.last_run().id;
+  EXPECT_EQ(story.tell(command::Cancel{.run = run, .by = "ann", .reason = "no"}).text,
+            "run 1 is being cancelled");
+  ASSERT_EQ(story.effects_of<effect::Cancel>().size(), 1U);
+  story.answers(TaskState::Cancelled);
+  EXPECT_EQ(story.engine.state().runs.at(run).state, RunState::Cancelled);
+  story.pass(minutes(5));
+  EXPECT_EQ(story.performed.size(), 1U);
+  EXPECT_EQ(story.last_incident().blocked_by[0], "run 1 was cancelled by ann: no");
+  EXPECT_FALSE(story.tell(command::Cancel{.run = run, .by = "ann"}).ok);
+  EXPECT_EQ(story.tell(command::Cancel{.run = RunId{99}}).code, Code::NotFound);
+}
+
+TEST(Retry, AFailedRunGoesOnFromTheStepItEndedAtAsANewRun) {
+  Spec spec = story_spec({"a", "b"});
+  PlaybookSpec heal{.name = "heal", .mode = Mode::Enforce};
+  heal.steps = {{.id = "out", .action = "traffic.isolate"},
+                {.id = "wait", .action = "wait.healthy", .timeout = minutes(1)},
+                {.id = "back", .action = "traffic.restore"}};
+  spec.playbooks.push_back(heal);
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  EXPECT_FALSE(story.tell(command::Retry{.run = RunId{1}}).ok) << "it has not ended";
+  story.pass(minutes(2));
+  ASSERT_EQ(story.last_run().state, RunState::Failed);
+  const ClientAnswer answer = story.tell(command::Retry{.run = RunId{1}, .by = "ann"});
+  EXPECT_EQ(answer.number, 2U);
+  EXPECT_EQ(story.last_run().steps[0].state, StepState::Skipped);
+  EXPECT_EQ(story.last_run().steps[1].state, StepState::Waiting);
+  story.all_say("a", Verdict::Healthy);
+  EXPECT_EQ(story.performed.back().action, "traffic.restore");
+  story.done("7", "maint", "ready");
+  EXPECT_EQ(story.last_run().state, RunState::Succeeded);
+  EXPECT_FALSE(story.tell(command::Retry{.run = RunId{2}}).ok) << "it did not fail";
+}
+
+TEST(Choice, ThePlaybooksThatWereNotChosenAreListedOnTheIncident) {
+  Spec spec = story_spec({"a", "b"});
+  for (const char* name : {"first", "second"}) {
+    PlaybookSpec playbook{.name = name, .mode = Mode::Enforce};
+    playbook.steps = {{.id = "out", .action = "traffic.isolate"}};
+    playbook.position = static_cast<std::uint32_t>(spec.playbooks.size());
+    spec.playbooks.push_back(playbook);
+  }
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.last_run().playbook.name, "first");
+  EXPECT_TRUE(std::ranges::any_of(story.last_incident().timeline, [](const TimelineEntry& entry) {
+    return entry.what == "playbook.chosen" && entry.reason == "first, before second";
+  }));
+}
+
+TEST(Blind, ProbesThatCannotLookForFiveMinutesAreAnIncidentOfFettle) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  const auto cannot_look = [&](bool blind) {
+    for (const std::string observer : {"m1", "m2", "m3"}) {
+      Opinion opinion{.node = "a",
+                      .watch_revision = story.node("a").watch_revision,
+                      .sequence = ++story.sequence,
+                      .classes = {{.fault_class = FaultClass::Reachability,
+                                   .grade = Verdict::Healthy,
+                                   .outcome = Outcome::Pass,
+                                   .blind = blind}}};
+      story.tell(command::ReportOpinions{observer, "i-" + observer, {opinion}});
+    }
+  };
+  cannot_look(true);
+  EXPECT_EQ(story.node("a").verdict, Verdict::Healthy) << "absence changes no verdict";
+  EXPECT_EQ(story.engine.next_wake(), story.now + kBlindAfter);
+  story.pass(kBlindAfter);
+  EXPECT_EQ(story.last_incident().service, "fettle");
+  EXPECT_EQ(story.outbox().size(), 1U);
+  cannot_look(false);
+  EXPECT_TRUE(story.last_incident().resolved_at.has_value());
+}
+
+}  // namespace
+}  // namespace fettle::core
