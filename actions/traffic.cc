@@ -88,7 +88,7 @@ class Traffic final : public Action {
   }
 
   /// Changes the state; what the director did not confirm may or may not have happened.
-  void set(ServerAdmin wanted, bool end_sessions, std::function<void()> next) {
+  void change(ServerAdmin wanted, bool end_sessions, std::function<void()> next) {
     director_->set(server_, wanted, end_sessions, left(),
                    [this, next = std::move(next)](const Status& set) {
                      acted_ = true;
@@ -106,7 +106,7 @@ class Traffic final : public Action {
     if (found.admin == wanted || found.admin == ServerAdmin::Maint) {
       return answer({core::TaskState::Done, "already " + seen(found), output(found.admin, found)});
     }
-    set(wanted, dead, [this, found, wanted] {
+    change(wanted, dead, [this, found, wanted] {
       read([this, found, wanted](const ServerState& now) {
         if (now.admin != wanted)
           return answer(
@@ -124,8 +124,8 @@ class Traffic final : public Action {
       return answer(
           failed("external: a person set it to " + seen(found) + ", Fettle had set " + set));
     }
-    set(ServerAdmin::Ready, false,
-        [this] { read([this](const ServerState& now) { wait_running(now); }); });
+    change(ServerAdmin::Ready, false,
+           [this] { read([this](const ServerState& now) { wait_running(now); }); });
   }
 
   void wait_running(const ServerState& now) {

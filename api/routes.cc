@@ -194,6 +194,17 @@ Result<core::Command> node_command(const Request& request, const std::string& no
   return fail(Code::NotFound, "no such path");
 }
 
+Result<core::Command> run_command(const Request& request, const std::string& id,
+                                  const std::string& verb) {
+  if (verb != "cancel" && verb != "retry") return fail(Code::NotFound, "no such path");
+  const auto number = to_number(id);
+  if (!number) return fail(Code::Invalid, id + " is no run's number");
+  FETTLE_TRY(const json body, body_of(request, {"reason"}));
+  FETTLE_TRY(std::string reason, text_in(body, "reason"));
+  if (verb == "cancel") return core::command::Cancel{RunId{*number}, request.who, reason};
+  return core::command::Retry{RunId{*number}, request.who, reason};
+}
+
 Result<core::Command> freeze_command(const Request& request) {
   FETTLE_TRY(const json body, body_of(request, {"for", "reason", "service"}));
   FETTLE_TRY(const std::string length_text, text_in(body, "for"));
@@ -318,6 +329,15 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
                   return one_thing(snapshot, kind, id);
                 });
   }
+  if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes" && parts[3] == "why") {
+    return read(request, backend, std::move(done),
+                [node = parts[2]](const Snapshot& snapshot) -> Result<ordered_json> {
+                  if (!snapshot.state->nodes.contains(node)) {
+                    return fail(Code::NotFound, "no node named " + node);
+                  }
+                  return why_view(*snapshot.state, node);
+                });
+  }
   done(error({Code::NotFound, "no such path"}, request.path));
 }
 
@@ -334,6 +354,10 @@ void post(const Request& request, Backend& backend, const std::vector<std::strin
   }
   if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes") {
     return write_or_refuse(request, backend, node_command(request, parts[2], parts[3]),
+                           std::move(done), run_answer);
+  }
+  if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "runs") {
+    return write_or_refuse(request, backend, run_command(request, parts[2], parts[3]),
                            std::move(done), run_answer);
   }
   done(error({Code::NotFound, "no such path"}, request.path));

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/weigh.h"
+
 namespace fettle::api {
 
 using nlohmann::ordered_json;
@@ -123,6 +125,43 @@ ordered_json node_view(const core::State& state, const std::string& name) {
   view["opinions"] = std::move(opinions);
   view["incident"] = node.incident ? ordered_json(node.incident->value) : ordered_json(nullptr);
   return view;
+}
+
+ordered_json why_view(const core::State& state, const std::string& name) {
+  const core::NodeState& node = state.nodes.at(name);
+  const core::Weighing weighing = core::weighing_of(state, name);
+  ordered_json blocks = ordered_json::array();
+  for (const core::Hold& hold : weighing.blocked_by) {
+    const auto in_ms = (hold.until - state.now) / std::chrono::milliseconds(1);
+    blocks.push_back(
+        {{"reason", hold.reason},
+         {"until", hold.until == core::kNever
+                       ? ordered_json(nullptr)
+                       : ordered_json(to_string(core::WallTime{state.wall.ms + in_ms}))}});
+  }
+  ordered_json open = ordered_json::array();
+  for (const auto& [id, run] : state.runs) {
+    if (run.node == name && !core::is_over(run.state)) open.push_back(run_view(run));
+  }
+  ordered_json would(nullptr);
+  if (weighing.playbook) {
+    would = {{"playbook", weighing.playbook->name},
+             {"mode", to_string(weighing.playbook->mode)},
+             {"first_action", weighing.playbook->steps.front().action},
+             {"reason", weighing.reason}};
+  }
+  return {{"node", name},
+          {"service", node.service},
+          {"verdict", to_string(node.verdict)},
+          {"reason", node.reason},
+          {"admin", to_string(node.admin)},
+          {"owner", to_string(node.owner)},
+          {"pending_hosts", node.pending_hosts},
+          {"incident", node.incident ? ordered_json(node.incident->value) : ordered_json(nullptr)},
+          {"would", std::move(would)},
+          {"blocked_by", std::move(blocks)},
+          {"others", weighing.others},
+          {"runs", std::move(open)}};
 }
 
 ordered_json nodes_view(const core::State& state) {

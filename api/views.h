@@ -15,6 +15,8 @@ nlohmann::ordered_json status_view(const Snapshot& snapshot);
 nlohmann::ordered_json members_view(const Snapshot& snapshot);
 nlohmann::ordered_json services_view(const core::State& state);
 nlohmann::ordered_json node_view(const core::State& state, const std::string& name);
+/// What would act on the node now, what blocks it, until when.
+nlohmann::ordered_json why_view(const core::State& state, const std::string& name);
 nlohmann::ordered_json nodes_view(const core::State& state);
 nlohmann::ordered_json incident_view(const core::Incident& incident);
 nlohmann::ordered_json incidents_view(const core::State& state);

@@ -38,6 +38,19 @@ Result<ordered_json> await_run(Client& client, std::uint64_t run) {
   return last;
 }
 
+int follow_run(const Common& common, Client& client, const ordered_json& answer,
+               const std::string& wanted) {
+  const auto run = await_run(client, answer.at("run").get<std::uint64_t>());
+  if (!run) return say(run.error());
+  if (common.format != Format::Table) {
+    print_document(common.format, *run);
+  } else {
+    std::printf("%s\n", answer.value("message", "").c_str());
+    print_run(*run);
+  }
+  return run->value("state", "") == wanted ? 0 : 1;
+}
+
 int act_on_node(const Common& common, const NodeOptions& options, const std::string& verb) {
   Client client(common.socket, common.server);
   ordered_json body = ordered_json::object();
@@ -45,15 +58,18 @@ int act_on_node(const Common& common, const NodeOptions& options, const std::str
   if (options.force) body["force"] = true;
   const auto answer = client.post("/v1/nodes/" + url_part(options.node) + "/" + verb, body);
   if (!answer || !answer->contains("run") || options.no_wait) return tell(common, answer);
-  const auto run = await_run(client, (*answer)["run"].get<std::uint64_t>());
-  if (!run) return say(run.error());
-  if (common.format != Format::Table) {
-    print_document(common.format, *run);
-  } else {
-    std::printf("%s\n", answer->value("message", "").c_str());
-    print_run(*run);
-  }
-  return run->value("state", "") == "succeeded" ? 0 : 1;
+  return follow_run(common, client, *answer, "succeeded");
+}
+
+/// Cancels or tries again, and follows the run to its end.
+int order_run(const Common& common, const RunOptions& options, const std::string& verb) {
+  Client client(common.socket, common.server);
+  ordered_json body = ordered_json::object();
+  if (!options.reason.empty()) body["reason"] = options.reason;
+  const auto answer = client.post("/v1/runs/" + url_part(options.run) + "/" + verb, body);
+  if (!answer || options.no_wait) return tell(common, answer);
+  const std::string wanted = verb == "cancel" ? "cancelled" : "succeeded";
+  return follow_run(common, client, *answer, wanted);
 }
 
 }  // namespace
@@ -159,6 +175,14 @@ int isolate(const Common& common, const NodeOptions& options) {
 
 int restore(const Common& common, const NodeOptions& options) {
   return act_on_node(common, options, "restore");
+}
+
+int cancel(const Common& common, const RunOptions& options) {
+  return order_run(common, options, "cancel");
+}
+
+int retry(const Common& common, const RunOptions& options) {
+  return order_run(common, options, "retry");
 }
 
 int freeze(const Common& common, const FreezeOptions& options) {

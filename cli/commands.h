@@ -34,6 +34,11 @@ struct NodeOptions {
   bool force = false;
   bool no_wait = false;
 };
+struct RunOptions {
+  std::string run;
+  std::string reason;
+  bool no_wait = false;
+};
 struct FreezeOptions {
   std::string length = "1h";
   std::string reason;
@@ -59,6 +64,8 @@ int diff(const Common& common, const SpecOptions& options);
 int validate(const Common& common, const SpecOptions& options);
 int isolate(const Common& common, const NodeOptions& options);
 int restore(const Common& common, const NodeOptions& options);
+int cancel(const Common& common, const RunOptions& options);
+int retry(const Common& common, const RunOptions& options);
 int freeze(const Common& common, const FreezeOptions& options);
 int unfreeze(const Common& common, const FreezeOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);

@@ -21,6 +21,7 @@ struct Chosen {
   bool check = false;
   cli::SpecOptions spec;
   cli::NodeOptions node;
+  cli::RunOptions run;
   cli::FreezeOptions freeze;
   cli::EventOptions events;
   cli::TlsOptions tls;
@@ -53,6 +54,15 @@ void add_views(CLI::App& app, Chosen& chosen) {
   list("nodes", "the nodes: verdict and traffic", cli::print_nodes, cli::print_node);
   list("incidents", "the incidents, newest first", cli::print_incidents, cli::print_incident);
   list("runs", "the playbook runs, newest first", cli::print_runs, cli::print_run);
+
+  auto* why = app.add_subcommand("why", "what would act on a node now, what blocks it, until when");
+  why->add_option("node", chosen.id, "the node")->required();
+  why->callback([&] {
+    chosen.act = [&] {
+      return cli::show(chosen.common, "/v1/nodes/" + cli::url_part(chosen.id) + "/why",
+                       cli::print_why);
+    };
+  });
 
   auto* events = app.add_subcommand("events", "what happened");
   events->add_flag("--follow", chosen.events.follow, "go on as it happens");
@@ -93,6 +103,18 @@ void add_acts(CLI::App& app, Chosen& chosen) {
   on_node("isolate", "take a node out of the traffic", cli::isolate)
       ->add_flag("--force", chosen.node.force, "also beyond the service's limits");
   on_node("restore", "give a node its traffic back", cli::restore);
+
+  const auto on_run = [&](const char* name, const char* help, auto act) {
+    auto* command = app.add_subcommand(name, help);
+    command->add_option("run", chosen.run.run, "the run's number")->required();
+    command->add_option("--reason", chosen.run.reason, "for the journal");
+    command->add_flag("--no-wait", chosen.run.no_wait, "do not follow the run to its end");
+    command->callback([&chosen, act] {
+      chosen.act = [&chosen, act] { return act(chosen.common, chosen.run); };
+    });
+  };
+  on_run("cancel", "stop an open run; Fettle does not start it again by itself", cli::cancel);
+  on_run("retry", "have a failed or cancelled run go on from the step it ended at", cli::retry);
 
   auto* freeze = app.add_subcommand("freeze", "Fettle watches but does not act, for a while");
   freeze->add_option("--for", chosen.freeze.length, "how long, at most 30d")->capture_default_str();

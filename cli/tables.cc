@@ -153,6 +153,31 @@ void print_run(const ordered_json& run) {
   table.print();
 }
 
+void print_why(const ordered_json& why) {
+  line(bold(cell(why["node"])) + " of " + cell(why["service"]) + ": " +
+       coloured(cell(why["verdict"])) +
+       (cell(why["reason"]).empty() ? "" : " (" + cell(why["reason"]) + ")") + ", " +
+       coloured(cell(why["admin"])) + ", decided by " + cell(why["owner"]));
+  for (const ordered_json& run : why["runs"]) {
+    line("at it:    run " + cell(run["id"]) + " of " + cell(run["playbook"]) + ", step " +
+         cell(run["step"]) + ": " + cell(run["reason"]));
+  }
+  if (why["would"].is_null()) {
+    line(why["runs"].empty() ? "would do: nothing" : "");
+  } else {
+    line("would do: " + cell(why["would"]["playbook"]) + " (" + cell(why["would"]["mode"]) +
+         "), first " + cell(why["would"]["first_action"]) + ": " + cell(why["would"]["reason"]));
+  }
+  for (const ordered_json& block : why["blocked_by"]) {
+    line("blocked:  " + cell(block["reason"]) +
+         (block["until"].is_null() ? "" : ", until " + cell(block["until"])));
+  }
+  for (const ordered_json& other : why["others"]) line("also:     " + cell(other));
+  for (const ordered_json& host : why["pending_hosts"]) {
+    line("pending:  the director on " + cell(host) + " is not in the wanted state");
+  }
+}
+
 void print_event(const ordered_json& event) {
   std::string text = event.value("at", "") + "  " + bold(event.value("kind", ""));
   for (const char* key : {"service", "node", "incident", "run", "step", "value"}) {

@@ -15,6 +15,7 @@ void print_incidents(const ordered_json& answer);
 void print_incident(const ordered_json& incident);
 void print_runs(const ordered_json& answer);
 void print_run(const ordered_json& run);
+void print_why(const ordered_json& why);
 void print_event(const ordered_json& event);
 
 }  // namespace fettle::cli

@@ -83,13 +83,19 @@ std::optional<std::string> why_not_restore(const State& state, const std::string
          (node.reason.empty() ? "" : " (" + node.reason + ")") + ", not healthy";
 }
 
-std::optional<std::string> frozen(const State& state, const std::string& service) {
+std::optional<Hold> freeze_hold(const State& state, const std::string& service) {
   for (const FreezeState& freeze : state.freezes) {
     if (!freeze.service.empty() && freeze.service != service) continue;
-    return "frozen until " + to_string(freeze.wall_until) + " by " + freeze.by +
-           (freeze.reason.empty() ? "" : ": " + freeze.reason);
+    return Hold{"frozen until " + to_string(freeze.wall_until) + " by " + freeze.by +
+                    (freeze.reason.empty() ? "" : ": " + freeze.reason),
+                freeze.until};
   }
   return std::nullopt;
+}
+
+std::optional<std::string> frozen(const State& state, const std::string& service) {
+  auto hold = freeze_hold(state, service);
+  return hold ? std::optional(std::move(hold->reason)) : std::nullopt;
 }
 
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,

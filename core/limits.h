@@ -30,11 +30,15 @@ std::optional<std::string> why_not_restore(const State& state, const std::string
 /// The freeze that covers the service now, as a sentence.
 std::optional<std::string> frozen(const State& state, const std::string& service);
 
-/// Why the playbook may not start on the node now because of earlier failures, and until when.
+/// What blocks an act, and until when (kNever: until something else changes).
 struct Hold {
   std::string reason;
-  Time until;
+  Time until = kNever;
 };
+/// As frozen(), with its end.
+std::optional<Hold> freeze_hold(const State& state, const std::string& service);
+
+/// Why the playbook may not start on the node now because of earlier failures, and until when.
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
                                  const std::string& node);
 

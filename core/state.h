@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -52,6 +53,9 @@ struct Vote {
 /// Who decided an admin state, so that Fettle undoes only what it set.
 enum class Owner : std::uint8_t { Nobody, Fettle, Person };
 constexpr Owner enum_last(Owner) { return Owner::Person; }
+constexpr std::string_view to_string(Owner owner) {
+  return owner == Owner::Fettle ? "fettle" : owner == Owner::Person ? "person" : "nobody";
+}
 
 /// What one director host holds of a node's server: under which process of the director, the state
 /// found before Fettle acted there, the state set since.

@@ -159,38 +159,54 @@ void run_observers(Applying& ap, const std::string& name, const NodeState& node)
   }
 }
 
-std::vector<std::string> blocks(const State& state, const std::string& name, const NodeState& node,
-                                const PlaybookSpec& playbook) {
-  std::vector<std::string> reasons;
-  if (auto freeze = frozen(state, node.service)) reasons.push_back(*freeze);
+/// What keeps the playbook from acting on the node now, and until when, where that is known.
+std::vector<Hold> blocks(const State& state, const std::string& name, const NodeState& node,
+                         const PlaybookSpec& playbook) {
+  std::vector<Hold> holds;
+  if (playbook.name == kBuiltinRestore && hold_down_until(node) > state.now) {
+    holds.push_back({"hold-down after a relapse", hold_down_until(node)});
+    return holds;
+  }
+  if (auto freeze = freeze_hold(state, node.service)) holds.push_back(std::move(*freeze));
   if (const Run* run = cancelled_by_person(state, node, playbook); run != nullptr) {
-    reasons.push_back("run " + std::to_string(run->id.value) + " was " + run->cancel_reason);
+    holds.push_back({"run " + std::to_string(run->id.value) + " was " + run->cancel_reason});
   }
-  if (auto hold = failure_hold(state, playbook.name, name)) reasons.push_back(hold->reason);
+  if (auto hold = failure_hold(state, playbook.name, name)) holds.push_back(std::move(*hold));
   if (isolates(playbook)) {
-    for (std::string& why : why_not_isolate(state, name)) reasons.push_back(std::move(why));
+    for (std::string& why : why_not_isolate(state, name)) holds.push_back({std::move(why)});
   }
-  return reasons;
+  return holds;
 }
 
-void record_blocks(Applying& ap, const NodeState& node, std::vector<std::string> reasons) {
+void record_blocks(Applying& ap, const NodeState& node, const std::vector<Hold>& holds) {
   if (!node.incident) return;
+  std::vector<std::string> reasons;
+  for (const Hold& hold : holds) reasons.push_back(hold.reason);
   Incident& incident = ap.state.incidents.at(*node.incident);
   if (incident.blocked_by == reasons) return;
   incident.blocked_by = std::move(reasons);
   for (const std::string& reason : incident.blocked_by) note(ap, incident.id, "blocked", reason);
 }
 
-/// The playbooks that would have taken the verdict too, on the incident (CONTRACT "Which playbook").
-void note_others(Applying& ap, const NodeState& node, const PlaybookSpec& chosen) {
-  if (!node.incident) return;
-  std::string others;
-  for (const PlaybookSpec* playbook : matching(ap.state, node.verdict, node.service)) {
-    if (playbook->mode != Mode::Enforce || playbook->name == chosen.name) continue;
-    others += (others.empty() ? "" : ", ") + playbook->name;
+/// The enforcing playbooks that take the verdict too, after the chosen one.
+std::vector<std::string> others_than(const State& state, const NodeState& node,
+                                     const PlaybookSpec& chosen) {
+  std::vector<std::string> others;
+  for (const PlaybookSpec* playbook : matching(state, node.verdict, node.service)) {
+    if (playbook->mode == Mode::Enforce && playbook->name != chosen.name) {
+      others.push_back(playbook->name);
+    }
   }
-  if (others.empty()) return;
-  note(ap, *node.incident, "playbook.chosen", chosen.name + ", before " + others);
+  return others;
+}
+
+/// Lists them on the incident (CONTRACT "Which playbook").
+void note_others(Applying& ap, const NodeState& node, const PlaybookSpec& chosen) {
+  const auto others = others_than(ap.state, node, chosen);
+  if (!node.incident || others.empty()) return;
+  std::string list;
+  for (const std::string& other : others) list += (list.empty() ? "" : ", ") + other;
+  note(ap, *node.incident, "playbook.chosen", chosen.name + ", before " + list);
 }
 
 /// Takes the node's open runs on; a restoring one is stopped if the node has relapsed.
@@ -263,19 +279,37 @@ void weigh(Applying& ap, const std::string& name) {
   }
   const auto choice = choice_for(ap.state, name, node, *service);
   if (!choice || (beside && !isolates(choice->playbook))) return;
-  const bool restores = choice->playbook.name == kBuiltinRestore;
-  if (restores && hold_down_until(node) > ap.state.now) {
-    return record_blocks(ap, node, {"hold-down after a relapse"});
-  }
-  auto reasons = blocks(ap.state, name, node, choice->playbook);
-  const bool free = reasons.empty();
-  record_blocks(ap, node, std::move(reasons));
-  if (!free) return;
+  const auto holds = blocks(ap.state, name, node, choice->playbook);
+  record_blocks(ap, node, holds);
+  if (!holds.empty()) return;
   note_others(ap, node, choice->playbook);
   start_run(ap, {.playbook = choice->playbook,
                  .node = name,
                  .reason = choice->reason,
                  .hosts = choice->hosts});
+}
+
+Weighing weighing_of(const State& state, const std::string& name) {
+  const NodeState& node = state.nodes.at(name);
+  const ServiceSpec* service = find_service(state.spec, node.service);
+  Weighing weighing;
+  if (service == nullptr) return weighing;
+  const bool by_person = node.owner == Owner::Person;
+  if (by_person) {
+    weighing.blocked_by.push_back(
+        {node.admin == Admin::InService
+             ? "a person put it back: Fettle acts on it again once it is healthy"
+             : "a person keeps it out: Fettle does not restore it"});
+  }
+  auto choice = choice_for(state, name, node, *service);
+  if (!choice) return weighing;
+  weighing.others = others_than(state, node, choice->playbook);
+  for (Hold& hold : blocks(state, name, node, choice->playbook)) {
+    weighing.blocked_by.push_back(std::move(hold));
+  }
+  weighing.playbook = std::move(choice->playbook);
+  weighing.reason = std::move(choice->reason);
+  return weighing;
 }
 
 Time weigh_due(const State& state, const std::string& name) {

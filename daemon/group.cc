@@ -100,7 +100,9 @@ void Group::apply(const raft::Entry& entry) {
   } else if (const auto* told = std::get_if<core::command::AlertFinished>(&decoded->command)) {
     finished_alerts_.erase(told->key);
   } else if (const auto* seen = std::get_if<core::command::ReportDirectors>(&decoded->command)) {
-    proposed_directors_.erase(seen->host);
+    for (const auto& [service, view] : seen->views) {
+      proposed_directors_.erase({seen->host, service});
+    }
   } else if (std::holds_alternative<core::command::Found>(decoded->command)) {
     check_voters();
   }

@@ -173,7 +173,8 @@ class Group {
       peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t>
       proposed_;  // (observer, node) → sequence
-  std::set<std::string> proposed_directors_;  // hosts whose report is proposed, not yet applied
+  std::set<std::pair<std::string, std::string>>
+      proposed_directors_;  // (host, service) proposed, not yet applied
   // Proposed as leader, not yet applied; proposed again if there was no room.
   std::map<core::TaskKey, core::TaskResult> answers_;
   std::map<std::string, core::command::AlertFinished> finished_alerts_;

@@ -94,12 +94,14 @@ void Group::report_directors(std::map<std::string, core::DirectorView> views) {
   });
 }
 
-/// Only news is proposed, one report of a host at a time; the host looks again soon.
+/// Only news is proposed, one view of a director at a time; the host looks again soon.
 void Group::take_directors(const core::command::ReportDirectors& report) {
-  if (!leading_ || proposed_directors_.contains(report.host)) return;
+  if (!leading_) return;
   core::command::ReportDirectors news = core::news_of(engine_.state(), report);
+  std::erase_if(news.views, [&](const auto& view) {
+    return !proposed_directors_.insert({report.host, view.first}).second;
+  });
   if (news.views.empty()) return;
-  proposed_directors_.insert(report.host);
   propose(std::move(news), "", nullptr);
 }
 
