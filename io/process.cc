@@ -7,8 +7,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -267,7 +267,8 @@ Result<Process> Processes::start(const ProcessCommand& command, Done done) {
   const pid_t keeper =
       fork_keeper({argv.data(), environment.data(), its_line.get(), its_output.get()});
   if (keeper < 0) return system_error("fork");
-  Descriptor end(pidfd_open(keeper, 0));
+  // glibc 2.36 declares pidfd_open without C linkage.
+  Descriptor end(static_cast<int>(syscall(SYS_pidfd_open, keeper, 0)));
   if (end.get() < 0) {
     const auto error = system_error("pidfd_open");
     kill(keeper, SIGKILL);

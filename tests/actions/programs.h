@@ -3,8 +3,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
