@@ -13,6 +13,7 @@
 #include "core/kind.h"
 #include "core/task.h"
 #include "io/loop.h"
+#include "io/process.h"
 
 namespace fettle::actions {
 
@@ -20,6 +21,7 @@ namespace fettle::actions {
 struct ActionContext {
   io::Loop& loop;
   const core::AllowList& allow;  // of this host; no leader overrides it
+  io::Processes& processes;
 };
 
 class Action {

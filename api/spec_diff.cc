@@ -84,6 +84,7 @@ void add_playbook(Parts& parts, const core::PlaybookSpec& playbook) {
     order.push_back(step.id);
     const std::string prefix = "step " + step.id + ".";
     fields[prefix + "action"] = step.action;
+    if (!step.on.empty()) fields[prefix + "on"] = step.on;
     fields[prefix + "timeout"] = core::to_string(step.timeout);
     fields[prefix + "on_failure"] = to_string(step.on_failure);
     add_retry(fields, prefix, step.retry);

@@ -39,4 +39,15 @@ bool allows(const AllowList& allow, const std::string& word, std::string_view va
   return false;
 }
 
+bool is_plain_path(std::string_view path) {
+  if (!path.starts_with('/') || path.find('\0') != std::string_view::npos) return false;
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part.empty() || part == "." || part == "..") return false;
+    path.remove_prefix(part.size());
+  }
+  return true;
+}
+
 }  // namespace fettle::core

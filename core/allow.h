@@ -14,4 +14,8 @@ using AllowList = std::map<std::string, std::vector<std::string>>;
 /// but '/', `?` for one; everything else for itself. An absent word allows nothing.
 bool allows(const AllowList& allow, const std::string& word, std::string_view value);
 
+/// True for an absolute path that stands for itself: no empty, `.` or `..` component, no NUL. Only
+/// such a path may be matched against patterns.
+bool is_plain_path(std::string_view path);
+
 }  // namespace fettle::core

@@ -2,11 +2,85 @@
 
 #include <algorithm>
 
+#include "core/allow.h"
 #include "core/fields.h"
 #include "core/runs.h"
 #include "core/traffic.h"
 
 namespace fettle::core {
+namespace {
+
+/// One host's share of an attempt.
+struct Share {
+  std::string host;
+  std::string resource;
+  Options input;
+};
+
+Result<std::vector<Share>> director_shares(const Applying& ap, const Run& run,
+                                           const ServiceSpec& service, const NodeSpec& spec) {
+  const auto hosts = run.hosts.empty() ? director_hosts(ap.state, service) : run.hosts;
+  if (hosts.empty()) {
+    return fail(Code::Refused,
+                "no member's allow-list holds " + text_option(service.traffic.options, "socket"));
+  }
+  std::vector<Share> shares;
+  for (const std::string& host : hosts) {
+    Options input = traffic_input(service, spec, ap.state.nodes.at(spec.name), host);
+    std::string resource = traffic_resource(service, input);
+    shares.push_back({host, std::move(resource), std::move(input)});
+  }
+  return shares;
+}
+
+/// The step's input with every field reference filled in from what the run has bound.
+Result<Options> filled(const Options& input, const std::map<std::string, std::string>& bound) {
+  Options whole = input;
+  for (auto& [name, option] : whole) {
+    if (auto* text = std::get_if<std::string>(&option)) {
+      FETTLE_TRY(*text, substitute(*text, bound));
+    } else if (auto* list = std::get_if<std::vector<std::string>>(&option)) {
+      for (std::string& item : *list) {
+        FETTLE_TRY(item, substitute(item, bound));
+      }
+    }
+  }
+  return whole;
+}
+
+/// By what is committed; the host's own list has the last word.
+Status check_allowed(const MemberFacts& host, const KindSpec& kind, const Options& input) {
+  for (const OptionSpec& option : kind.options) {
+    if (option.type != OptionType::Argv) continue;
+    const std::vector<std::string> command = list_option(input, option.name);
+    const std::string program = command.empty() ? "" : command.front();
+    if (is_plain_path(program) && allows(host.allow, kind.allow, program)) continue;
+    return fail(Code::Refused, "the allow-list of " + host.name + " (allow." + kind.allow +
+                                   ") does not hold " + program);
+  }
+  return {};
+}
+
+Result<std::vector<Share>> member_shares(const Applying& ap, const Run& run, const StepSpec& step,
+                                         const KindSpec& kind, const NodeSpec& spec) {
+  const std::string& host = step.on.empty() ? spec.host : step.on;
+  if (host.empty()) {
+    return fail(Code::NotFound, "no host: " + run.node + " names none, and neither does `on`");
+  }
+  const auto facts = ap.state.members.find(host);
+  if (facts == ap.state.members.end()) {
+    return fail(Code::NotFound, "no host: " + host + " is no member of this group");
+  }
+  FETTLE_TRY(Options input, filled(step.input, run.bound));
+  FETTLE_CHECK(check_allowed(facts->second, kind, input));
+  input["node"] = run.node;
+  input["service"] = run.service;
+  input["step"] = step.id;
+  const std::string word = kind.name.substr(0, kind.name.find('.'));
+  return std::vector<Share>{{host, word + ":" + run.node, std::move(input)}};
+}
+
+}  // namespace
 
 Status begin_attempt(Applying& ap, Run& run) {
   StepProgress& step = run.steps[run.step];
@@ -16,14 +90,12 @@ Status begin_attempt(Applying& ap, Run& run) {
   if (service == nullptr || node_spec == nullptr) {
     return fail(Code::NotFound, run.node + " is not in the spec any more");
   }
-  const std::vector<std::string> hosts =
-      run.hosts.empty() ? director_hosts(ap.state, *service) : run.hosts;
-  if (hosts.empty()) {
-    return fail(Code::Refused,
-                "no member's allow-list holds " + text_option(service->traffic.options, "socket"));
-  }
-  NodeState& node = ap.state.nodes.at(run.node);
-  node.traffic_index = ap.index;
+  const auto kind = ap.actions.find(spec.action);
+  if (kind == ap.actions.end()) return fail(Code::NotFound, "no such action: " + spec.action);
+  FETTLE_TRY(std::vector<Share> shares, kind->second.on_member
+                                            ? member_shares(ap, run, spec, kind->second, *node_spec)
+                                            : director_shares(ap, run, *service, *node_spec));
+  if (is_traffic(spec.action)) ap.state.nodes.at(run.node).traffic_index = ap.index;
   ++step.attempt;
   step.state = StepState::Running;
   step.index = ap.index;
@@ -32,18 +104,18 @@ Status begin_attempt(Applying& ap, Run& run) {
   step.tasks.clear();
   run.state = RunState::Running;
   run.fence = {ap.state.generation, Term{}, ap.index};
-  for (const std::string& host : hosts) {
+  for (Share& share : shares) {
     Task task;
-    task.key = {ap.state.generation, run.id, run.step, step.attempt, host};
+    task.key = {ap.state.generation, run.id, run.step, step.attempt, share.host};
     task.fence = run.fence;
     task.action = spec.action;
-    task.input = traffic_input(*service, *node_spec, node, host);
-    task.resource = traffic_resource(*service, task.input);
+    task.input = std::move(share.input);
+    task.resource = std::move(share.resource);
     task.remaining = spec.timeout;
-    task.idempotent = ap.actions.at(spec.action).idempotent;
+    task.idempotent = kind->second.idempotent;
     task.reason = run.reason;
     ap.effects.emplace_back(effect::Perform{task});
-    step.tasks.push_back({.host = host, .state = TaskState::Open, .task = std::move(task)});
+    step.tasks.push_back({.host = share.host, .state = TaskState::Open, .task = std::move(task)});
   }
   return {};
 }

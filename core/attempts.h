@@ -9,7 +9,9 @@
 
 namespace fettle::core {
 
-/// Decides the next attempt of the run's current step: one task a host, one Perform each.
+/// Decides the next attempt of the run's current step: one task a host (every director host of the
+/// service, or the one member that the step's `on` or the node's `host` names), one Perform each.
+/// An error says why there is no host that may do it.
 Status begin_attempt(Applying& ap, Run& run);
 
 /// True if no host's part of the current attempt is open (also before the first attempt).

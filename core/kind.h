@@ -27,6 +27,7 @@ enum class OptionType : std::uint8_t {
   Secret,       // the name of a secret, never its value
   Receiver,     // the name of a receiver of this spec
   Template,     // text with ${a.b} field references
+  Argv,         // a program's absolute path, then its arguments, each a Template; no shell
   StatusRange,  // an HTTP status, or a range of them: 200, 200-299
 };
 
@@ -53,8 +54,13 @@ struct KindSpec {
   bool reversible = false;
   bool destructive = false;
   bool interruptible = false;
-  bool on_director = false;  // one task a director host; otherwise the engine itself does it
+  // Where an action runs: exactly one of these.
+  bool on_director = false;  // one task a director host of the service
+  bool on_member = false;    // one task at the member that the step's `on` names, else at the
+                             // node's `host`; its texts are Templates, filled in for each attempt
   bool by_engine = false;    // needs no host: decided in the log (wait.healthy, notify.send)
+  /// Of an on_member kind: the word of the host's allow-list that must hold its Argv's program.
+  std::string allow{};
 };
 
 }  // namespace fettle::core

@@ -97,6 +97,7 @@ struct StepSpec {
   std::string id;
   std::string action;
   Options input;
+  std::string on;  // the member that acts; empty: the node's host, for kinds that run on a member
   Duration timeout{std::chrono::seconds(30)};
   RetryPolicy retry;
   OnFailure on_failure = OnFailure::Escalate;
@@ -164,7 +165,7 @@ void fields(Archive& ar, TriggerSpec& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, StepSpec& v) {
-  ar(v.id, v.action, v.input, v.timeout, v.retry, v.on_failure);
+  ar(v.id, v.action, v.input, v.on, v.timeout, v.retry, v.on_failure);
 }
 template <typename Archive>
 void fields(Archive& ar, PlaybookSpec& v) {

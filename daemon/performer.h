@@ -10,6 +10,7 @@
 
 #include "actions/action.h"
 #include "core/executor.h"
+#include "io/process.h"
 #include "io/timer.h"
 #include "io/worker.h"
 #include "store/host_store.h"
@@ -50,6 +51,7 @@ class Performer {
   io::Loop& loop_;
   io::Worker& disk_;
   store::HostStore& store_;
+  io::Processes processes_;  // outlives every action
   actions::ActionContext context_;
   Answered answered_;
   io::Timer timer_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/allow.h"
 #include "spec/reader.h"
 
 namespace fettle::spec {
@@ -105,10 +106,16 @@ void parse_tls(Report& report, const Value& value, MemberFile& member) {
 
 void parse_allow(Report& report, const Value& value, MemberFile& member) {
   Reader reader(report, value, "allow");
-  for (const char* word : {"haproxy"}) {
+  for (const char* word : {"haproxy", "exec"}) {
     if (reader.take(word) != nullptr) member.allow[word] = reader.texts(word);
   }
-  note_idle(reader, member, {"nginx", "units", "exec", "nftables", "addresses", "http"});
+  for (const std::string& pattern : member.allow["exec"]) {
+    if (core::is_plain_path(pattern)) continue;
+    reader.wrong(*reader.take("exec"), "exec", "'" + pattern + "' matches no program",
+                 "absolute paths without '..', * and ? for parts of a name");
+  }
+  if (member.allow["exec"].empty()) member.allow.erase("exec");
+  note_idle(reader, member, {"nginx", "units", "nftables", "addresses", "http"});
 }
 
 void check_group(Report& report, const Value& root, MemberFile& member) {

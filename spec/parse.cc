@@ -46,6 +46,28 @@ void check_references(const std::vector<Reference>& references,
   }
 }
 
+/// The first node that the playbook may take and that names no host, or null.
+const core::NodeSpec* without_host(const core::Spec& spec, const core::PlaybookSpec& playbook) {
+  const auto& wanted = playbook.trigger.services;
+  for (const core::ServiceSpec& service : spec.services) {
+    if (!wanted.empty() && std::ranges::find(wanted, service.name) == wanted.end()) continue;
+    const auto node = std::ranges::find(service.nodes, "", &core::NodeSpec::host);
+    if (node != service.nodes.end()) return &*node;
+  }
+  return nullptr;
+}
+
+void check_hosts(const std::vector<HostUse>& uses, const core::Spec& spec,
+                 std::vector<Diagnostic>& diagnostics) {
+  for (const HostUse& use : uses) {
+    const core::NodeSpec* node = without_host(spec, spec.playbooks.at(use.playbook));
+    if (node == nullptr || diagnostics.size() >= kDiagnosticsMax) continue;
+    diagnostics.push_back({use.file, use.place.line, use.place.column, use.path,
+                           "no member to act: '" + node->name + "' has no host",
+                           "`on: MEMBER` here, or `host: MEMBER` at each node", ""});
+  }
+}
+
 }  // namespace
 
 std::string take_name(Section& section, Reader& reader, std::map<std::string, std::string>& taken) {
@@ -117,6 +139,7 @@ Parsed parse(const std::vector<core::SourceFile>& files, Strictness strictness) 
   }
   check_references(references.services, names.services, "service", parsed.diagnostics);
   check_references(references.receivers, names.receivers, "receiver", parsed.diagnostics);
+  check_hosts(references.hosts, spec, parsed.diagnostics);
   sort_by_place(file_names, parsed.diagnostics);
   if (parsed.diagnostics.empty()) {
     spec.sources = files;

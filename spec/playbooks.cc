@@ -11,10 +11,10 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-const std::vector<std::string> kLaterActions{
-    "service.promote", "unit.restart",    "unit.start",     "unit.stop",        "exec.run",
-    "http.request",    "traffic.drain",   "traffic.weight", "evidence.collect", "gpu.reset",
-    "host.reboot",     "rollout.promote", "wait.for"};
+const std::vector<std::string> kLaterActions{"service.promote", "unit.restart",     "unit.start",
+                                             "unit.stop",       "http.request",     "traffic.drain",
+                                             "traffic.weight",  "evidence.collect", "gpu.reset",
+                                             "host.reboot",     "rollout.promote",  "wait.for"};
 const std::vector<std::string> kLaterReceivers{"slack",     "feishu",       "dingtalk", "wecom",
                                                "pagerduty", "alertmanager", "email"};
 const std::vector<std::string> kFields{
@@ -24,24 +24,41 @@ const std::vector<std::string> kFields{
     "incident.class",  "incident.verdict", "run.id",        "run.playbook"};
 constexpr std::size_t kStepsMax = 100;
 
-void check_fields(Reader& reader, const Value& input, const core::Options& options) {
-  for (const auto& [name, option] : options) {
-    const auto* text = std::get_if<std::string>(&option);
-    if (text == nullptr) continue;
-    const Value::Entry* entry = nullptr;
-    for (const Value::Entry& one : input.map) {
-      if (one.key == name) entry = &one;
-    }
-    if (entry == nullptr) continue;
-    for (const core::FieldUse& use : core::uses(*text)) {
-      if (!use.problem.empty()) {
-        reader.wrong(entry->value, name, use.problem, "${a.b}");
-      } else if (std::ranges::find(kFields, use.name) == kFields.end()) {
-        reader.wrong(entry->value, name, "there is no field '" + use.name + "'",
-                     "a field such as node.name or incident.reason", nearest(use.name, kFields));
-      }
+void check_text(Reader& reader, const std::string& name, const Value& text) {
+  for (const core::FieldUse& use : core::uses(text.text)) {
+    if (!use.problem.empty()) {
+      reader.wrong(text, name, use.problem, "${a.b}");
+    } else if (std::ranges::find(kFields, use.name) == kFields.end()) {
+      reader.wrong(text, name, "there is no field '" + use.name + "'",
+                   "a field such as node.name or incident.reason", nearest(use.name, kFields));
     }
   }
+}
+
+/// `${a.b}` in every text of the input that the kind took.
+void check_fields(Reader& reader, const Value& input, const core::Options& options) {
+  for (const Value::Entry& entry : input.map) {
+    if (!options.contains(entry.key)) continue;
+    check_text(reader, entry.key, entry.value);
+    for (const Value& item : entry.value.list) check_text(reader, entry.key, item);
+  }
+}
+
+/// Where the step acts, if its kind runs on a member: `on`, else the host of each node that the
+/// playbook may take, which is known once all files are read.
+void parse_place(Section& section, core::StepSpec& step, Reader& reader,
+                 const core::KindSpec& kind) {
+  if (!kind.on_member) return reader.later({"on"});
+  step.on = reader.text_or("on", "");
+  if (const Value* on = reader.take("on"); on != nullptr) {
+    if (!step.on.empty() && !is_name(step.on)) {
+      reader.wrong(*on, "on", "'" + step.on + "' is no name", "the name of a member");
+    }
+    return;
+  }
+  const Value* action = reader.take("action");
+  section.references.hosts.push_back({section.report.file, action->place, reader.path_of("action"),
+                                      section.spec.playbooks.size()});
 }
 
 core::OnFailure on_failure_of(const std::string& word) {
@@ -61,7 +78,7 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, std::set<std::st
       reader.wrong(id, "id", "'" + step.id + "' is no name", "letters, digits, '.', '_' and '-'");
     if (!taken.insert(step.id).second) reader.wrong(id, "id", "a second step '" + step.id + "'");
   }
-  reader.later({"if", "on", "compensate", "parallel"});
+  reader.later({"if", "compensate", "parallel"});
   step.timeout = reader.duration_or("timeout", seconds(30), milliseconds(10), hours(24));
   step.retry = reader.retry_or("retry", {});
   step.on_failure = on_failure_of(reader.word_or(
@@ -69,6 +86,7 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, std::set<std::st
   const core::KindSpec* kind = take_kind(reader, action_kinds(), kLaterActions, "action");
   if (kind == nullptr) return reader.take_rest();
   step.action = kind->name;
+  parse_place(section, step, reader, *kind);
   const Value* input = reader.take("input");
   Value none;
   none.kind = Value::Kind::Map;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/allow.h"
+
 namespace fettle::spec {
 namespace {
 
@@ -260,6 +262,7 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
     wrong(value, spec.name, value.describe() + " does not fit", expected);
     return std::nullopt;
   };
+  if (spec.type == OptionType::Argv) return command(spec, value);
   if (spec.type == OptionType::TextList) {
     std::vector<std::string> list;
     if (value.kind == Value::Kind::Scalar) list.push_back(value.text);
@@ -323,9 +326,40 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
     case OptionType::Receiver:
     case OptionType::Template:
     case OptionType::TextList:
+    case OptionType::Argv:
       return value.text;
   }
   return std::nullopt;
+}
+
+std::optional<core::Option> Reader::command(const core::OptionSpec& spec, const Value& value) {
+  constexpr std::size_t kWordsMax = 64;
+  constexpr std::size_t kWordBytesMax = 4096;
+  if (value.kind != Value::Kind::List || value.list.empty()) {
+    wrong(value, spec.name, value.describe() + " is no command; there is no shell",
+          "a list: " + spec.doc);
+    return std::nullopt;
+  }
+  if (value.list.size() > kWordsMax) {
+    wrong(value, spec.name, "more than " + std::to_string(kWordsMax) + " words");
+    return std::nullopt;
+  }
+  std::vector<std::string> words;
+  for (const Value& item : value.list) {
+    if (item.kind != Value::Kind::Scalar || item.text.size() > kWordBytesMax) {
+      wrong(item, spec.name, item.describe() + " is no word of a command",
+            "a text of at most " + std::to_string(kWordBytesMax) + " bytes");
+      return std::nullopt;
+    }
+    words.push_back(item.text);
+  }
+  const std::string& program = words.front();
+  if (!core::is_plain_path(program) || program.find('$') != std::string::npos) {
+    wrong(value.list.front(), spec.name, "'" + program + "' is no program",
+          "an absolute path without '..' and without fields");
+    return std::nullopt;
+  }
+  return words;
 }
 
 std::optional<core::Duration> parse_duration(std::string_view text) {

@@ -77,6 +77,7 @@ class Reader {
 
  private:
   std::optional<core::Option> option(const core::OptionSpec& spec, const Value& value);
+  std::optional<core::Option> command(const core::OptionSpec& spec, const Value& value);
 
   Report& report_;
   const Value& value_;

@@ -20,9 +20,17 @@ struct Reference {
   std::string path;
   std::string name;
 };
+/// A step that acts at the host of whatever node its playbook takes.
+struct HostUse {
+  std::string file;
+  Place place;
+  std::string path;
+  std::size_t playbook = 0;  // its position in the spec
+};
 struct References {
   std::vector<Reference> services;
   std::vector<Reference> receivers;
+  std::vector<HostUse> hosts;
 };
 
 struct Section {

@@ -15,9 +15,10 @@ std::string shown(const core::KindSpec& kind) {
   std::string text = kind.name + "|" + kind.doc + "|" + std::string(to_string(kind.fault_class)) +
                      "|" + std::string(to_string(kind.affects)) + "|";
   for (const bool flag : {kind.idempotent, kind.reversible, kind.destructive, kind.interruptible,
-                          kind.on_director, kind.by_engine}) {
+                          kind.on_director, kind.on_member, kind.by_engine}) {
     text += flag ? "1" : "0";
   }
+  text += kind.allow;
   for (const core::OptionSpec& option : kind.options) {
     text += "\n  " + option.name + "|" + std::to_string(static_cast<int>(option.type)) + "|" +
             (option.required ? "required" : "") + "|" + option.default_text + "|" +

@@ -58,8 +58,13 @@ TEST(WholeMemberFile, IsToldWhatHasNoEffectYet) {
   EXPECT_EQ(member.without_effect,
             (std::vector<std::string>{
                 "fettled.yaml:21:10: allow.nginx", "fettled.yaml:22:10: allow.units",
-                "fettled.yaml:23:9: allow.exec", "fettled.yaml:24:13: allow.nftables",
-                "fettled.yaml:25:14: allow.addresses", "fettled.yaml:26:9: allow.http"}));
+                "fettled.yaml:24:13: allow.nftables", "fettled.yaml:25:14: allow.addresses",
+                "fettled.yaml:26:9: allow.http"}));
+}
+
+TEST(Allow, HoldsThePatternsOfPrograms) {
+  const MemberFile member = read(data_file("whole_member.yaml").text);
+  EXPECT_EQ(member.allow.at("exec"), std::vector<std::string>{"/usr/local/lib/fettle/*"});
 }
 
 TEST(Allow, IsNothingByDefault) { EXPECT_TRUE(read("zone: az1\n").allow.empty()); }

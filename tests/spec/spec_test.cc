@@ -277,11 +277,40 @@ TEST(LaterWords, AreOfTheLanguageEverywhere) {
           "      - {id: a, action: traffic.isolate, on: gpu1, compensate: {action: "
           "traffic.restore},\n"
           "         on_failure: rollback}\n"
-          "      - {id: b, action: exec.run, input: {argv: [/usr/local/lib/fettle/x]}}\n"
+          "      - {id: b, action: exec.run, on: gpu1, input: {command: "
+          "[/usr/local/lib/fettle/x]}}\n"
           "receivers: [{name: mail, kind: email, to: a@example.com}]\n"
           "route: {receiver: mail}\n"),
       Strictness::Syntax);
   EXPECT_EQ(told(parsed.diagnostics), "");
+}
+
+TEST(AStepThatRunsAProgram, ActsAtTheNodesHostOrWhereItSays) {
+  const core::Spec spec = applied(
+      "version: 1\nservices:\n  - name: chat\n    nodes: [{name: a, address: a:1, host: gpu1}]\n"
+      "  - {name: other, nodes: [{name: b, address: b:1}]}\n"
+      "playbooks:\n  - name: heal\n    trigger: {verdict: down, services: [chat]}\n    steps:\n"
+      "      - {id: a, action: exec.run, input: {command: [/lib/heal, \"${node.name}\", \"\"]}}\n"
+      "      - {id: b, action: exec.run, on: gpu2, input: {command: [/lib/heal]}}\n");
+  ASSERT_EQ(spec.playbooks.size(), 1U);
+  const auto& steps = spec.playbooks[0].steps;
+  EXPECT_EQ(core::list_option(steps[0].input, "command"),
+            (std::vector<std::string>{"/lib/heal", "${node.name}", ""}));
+  EXPECT_EQ(steps[0].on, "");
+  EXPECT_EQ(steps[1].on, "gpu2");
+}
+
+TEST(AStepThatRunsAProgram, NeedsAHostAtEveryNodeOfEveryServiceItMayTake) {
+  const Parsed parsed = parse(
+      {{"10.yaml",
+        "version: 1\nplaybooks:\n  - name: heal\n    trigger: {verdict: down}\n    steps:\n"
+        "      - {id: a, action: exec.run, input: {command: [/lib/heal]}}\n"},
+       {"20.yaml", "version: 1\nservices: [{name: chat, nodes: [{name: a, address: a:1}]}]\n"}},
+      Strictness::Apply);
+  ASSERT_EQ(parsed.diagnostics.size(), 1U) << told(parsed.diagnostics);
+  EXPECT_EQ(parsed.diagnostics[0].file, "10.yaml");
+  EXPECT_EQ(parsed.diagnostics[0].line, 6);
+  EXPECT_EQ(parsed.diagnostics[0].message, "no member to act: 'a' has no host");
 }
 
 TEST(SeveralFiles, AreOneSpec) {

@@ -15,6 +15,12 @@ namespace fettle::core {
 inline std::vector<KindSpec> story_actions() {
   return {{.name = "traffic.isolate", .idempotent = true, .reversible = true, .on_director = true},
           {.name = "traffic.restore", .idempotent = true, .on_director = true},
+          {.name = "exec.run",
+           .options = {{.name = "command", .type = OptionType::Argv, .required = true}},
+           .destructive = true,
+           .interruptible = true,
+           .on_member = true,
+           .allow = "exec"},
           {.name = "notify.send", .idempotent = true, .by_engine = true},
           {.name = "wait.healthy", .idempotent = true, .by_engine = true}};
 }
