@@ -55,6 +55,9 @@ class Group {
   /// Before the loop runs. Listens for peers if there are any.
   Status start(const std::optional<io::SockAddress>& listen);
 
+  /// One short line for people: what this member is, its nodes, its open incidents. Group loop.
+  std::string summary() const;
+
   // From the work loop's thread.
   void report(std::vector<core::Opinion> opinions);
   void answer(core::TaskKey key, core::TaskResult result);

@@ -41,11 +41,10 @@ int run(fettle::daemon::MemberFiles files) {
     const fettle::io::Signals signals(
         (*member)->loop(), {SIGTERM, SIGINT, SIGHUP}, [&member](int signal) {
           if (signal == SIGHUP) return daemon_log::warn("SIGHUP: this version reloads nothing");
-          fettle::io::notify_manager("STOPPING=1");
+          fettle::io::notify_manager("STOPPING=1\nSTATUS=stopping");
           (*member)->stop();
         });
     daemon_log::info("fettled " FETTLE_VERSION " is up node_name=" + name);
-    fettle::io::notify_manager("READY=1");
     (*member)->run();
   }
   member->reset();

@@ -11,6 +11,7 @@
 
 #include "daemon/log.h"
 #include "io/files.h"
+#include "io/service.h"
 #include "spec/document.h"
 #include "spec/parse.h"
 
@@ -186,8 +187,8 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
   auto member = std::unique_ptr<Member>(new Member());
   const spec::MemberFile& file = files.member;
   FETTLE_CHECK(member->open_stores(file));
-  member->disk_ = std::make_unique<io::Worker>();
-  member->parser_ = std::make_unique<io::Worker>();
+  member->disk_ = std::make_unique<io::Worker>("fettle-disk");
+  member->parser_ = std::make_unique<io::Worker>("fettle-parser");
   WorkConfig config{.self = file.node_name,
                     .allow = file.allow,
                     .starts = member->starts_,
@@ -207,7 +208,13 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
     }
   }
   FETTLE_CHECK(member->group_->start(listen));
-  member->group_thread_ = std::thread([raw = member.get()] { raw->group_loop_.run(); });
+  member->watchdog_ =
+      std::make_unique<Watchdog>(member->group_loop_, member->work_loop_,
+                                 [group = member->group_.get()] { return group->summary(); });
+  member->group_thread_ = std::thread([raw = member.get()] {
+    io::name_thread("fettle-group");
+    raw->group_loop_.run();
+  });
   return member;
 }
 
@@ -222,7 +229,8 @@ Member::~Member() {
   }
   if (work_ != nullptr)
     work_->close();  // turns the work loop: what it may call must still be there
-  disk_.reset();     // what was queued is done, nothing new comes
+  watchdog_.reset();
+  disk_.reset();  // what was queued is done, nothing new comes
   parser_.reset();
   group_.reset();
   work_.reset();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "daemon/group.h"
+#include "daemon/watchdog.h"
 #include "daemon/work.h"
 #include "spec/member_file.h"
 
@@ -29,6 +30,7 @@ Result<MemberFiles> read_member_files(const std::string& path);
 class Member {
  public:
   /// Opens, listens and starts the group's thread. Files must exist; a data directory is made.
+  /// The service manager hears READY=1 once run() turns the work loop and the group loop turns too.
   static Result<std::unique_ptr<Member>> start(MemberFiles files);
   ~Member();
   Member(const Member&) = delete;
@@ -56,6 +58,7 @@ class Member {
   std::unique_ptr<io::Worker> parser_;
   std::unique_ptr<Work> work_;
   std::unique_ptr<Group> group_;
+  std::unique_ptr<Watchdog> watchdog_;
   std::thread group_thread_;
 };
 

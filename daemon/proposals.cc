@@ -302,4 +302,22 @@ api::GroupStatus Group::status() const {
   return status;
 }
 
+std::string Group::summary() const {
+  const raft::Raft& raft = driver_->raft();
+  const core::State& state = engine_.state();
+  const auto counted = [](std::ptrdiff_t count, const std::string& what) {
+    return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+  };
+  const auto down = std::ranges::count_if(
+      state.nodes, [](const auto& node) { return node.second.verdict == core::Verdict::Down; });
+  const auto open = std::ranges::count_if(
+      state.incidents, [](const auto& one) { return !one.second.resolved_at.has_value(); });
+  std::string text = raft.leader().empty()     ? "no leader is known"
+                     : raft.leader() == self() ? "leader"
+                                               : "follower of " + raft.leader();
+  text += ", " + counted(std::ssize(state.nodes), "node");
+  if (down > 0) text += " (" + std::to_string(down) + " down)";
+  return text + ", " + counted(open, "open incident");
+}
+
 }  // namespace fettle::daemon

@@ -1,5 +1,6 @@
 #include "io/service.h"
 
+#include <pthread.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/check.h"
@@ -23,5 +24,15 @@ Signals::Signals(Loop& loop, const std::vector<int>& signals, std::function<void
 }
 
 void notify_manager(const std::string& state) { sd_notify(0, state.c_str()); }
+
+core::Duration manager_watch_interval() {
+  std::uint64_t interval_us = 0;
+  if (sd_watchdog_enabled(0, &interval_us) <= 0) return {};
+  return std::chrono::microseconds(interval_us);
+}
+
+void name_thread(const char* name) {
+  FETTLE_ASSERT_MSG(pthread_setname_np(pthread_self(), name) == 0, "a thread's name is too long");
+}
 
 }  // namespace fettle::io

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/time.h"
 #include "io/handle.h"
 #include "io/loop.h"
 
@@ -24,5 +25,12 @@ class Signals {
 
 /// sd_notify(3): `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=...`; nothing without a manager.
 void notify_manager(const std::string& state);
+
+/// How long the service manager waits for a WATCHDOG=1 of this process before it ends it
+/// (sd_watchdog_enabled(3)); zero: it does not watch, or watches another process.
+core::Duration manager_watch_interval();
+
+/// Names the calling thread for `top -H` and /proc; at most 15 bytes.
+void name_thread(const char* name);
 
 }  // namespace fettle::io

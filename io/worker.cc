@@ -3,10 +3,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "io/service.h"
 
 namespace fettle::io {
 
-Worker::Worker() : thread_([this] { run(); }) {}
+Worker::Worker(const char* name) : thread_([this, name] { run(name); }) {}
 
 Worker::~Worker() {
   {
@@ -27,7 +28,8 @@ bool Worker::submit(Loop& home, std::function<void()> work, std::function<void()
   return true;
 }
 
-void Worker::run() {
+void Worker::run(const char* name) {
+  name_thread(name);
   std::unique_lock lock(mutex_);
   while (true) {
     ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });

@@ -18,7 +18,8 @@ class Worker {
   /// Jobs that may wait at once.
   static constexpr std::size_t kQueueMax = 65536;
 
-  Worker();
+  /// `name`: of its thread, as in name_thread().
+  explicit Worker(const char* name);
   /// Finishes what was queued, then joins.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -33,7 +34,7 @@ class Worker {
     std::function<void()> work;
     std::function<void()> done;
   };
-  void run();
+  void run(const char* name);
 
   std::mutex mutex_;
   std::condition_variable ready_;
