@@ -1,6 +1,9 @@
 #include "io/service.h"
 
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+
+#include <algorithm>
 
 #include "base/check.h"
 
@@ -23,5 +26,13 @@ Signals::Signals(Loop& loop, const std::vector<int>& signals, std::function<void
 }
 
 void notify_manager(const std::string& state) { sd_notify(0, state.c_str()); }
+
+std::size_t raise_descriptor_limit(std::size_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t higher = std::max(limit.rlim_cur, std::min<rlim_t>(wanted, limit.rlim_max));
+  const rlimit raised{higher, limit.rlim_max};
+  return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? higher : limit.rlim_cur;
+}
 
 }  // namespace fettle::io

@@ -1,6 +1,7 @@
 // Service: what the service manager and the kernel tell a daemon, and what it tells them.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -24,5 +25,9 @@ class Signals {
 
 /// sd_notify(3): `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=...`; nothing without a manager.
 void notify_manager(const std::string& state);
+
+/// Raises the soft limit on descriptors to `wanted`, or as far as the hard limit allows; never
+/// lowers it. Answers the limit that holds now; 0 if the kernel did not say.
+std::size_t raise_descriptor_limit(std::size_t wanted);
 
 }  // namespace fettle::io
