@@ -10,7 +10,7 @@ const { ROOT, BIN } = require('./support/scene.js');
 
 const SOAK_MS = 200000;
 
-test('300 nodes looked at once a second, and flaps: the member stays as large as it is', { timeout: SOAK_MS },
+test('300 nodes, a look a second each, and flaps: the member stays as it is', { timeout: SOAK_MS },
   async () => {
     const args = ['--minutes', '0.7', '--nodes', '300', '--output', 'json', '--bin', BIN];
     const soak = path.join(ROOT, 'tests/soak/soak.js');

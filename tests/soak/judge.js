@@ -1,13 +1,13 @@
-// The judge of a soak: pure functions from samples, counts and flaps to figures, and from figures to
-// what did not hold.
+// The judge of a soak: pure functions from samples, counts and flaps to figures, and from figures
+// to what did not hold.
 'use strict';
 
 /** RSS may grow by this much beyond noise. */
 const GROWTH_KIB_PER_10_MIN = 1024;
 /** What malloc, SQLite's cache and the kernel's accounting move by themselves. */
 const NOISE_KIB = 512;
-/** What one flap may leave behind: its log entries (not compacted yet), incident, runs, events. */
-const FLAP_KIB = 48;
+/** What one flap may leave: its log entries (not compacted yet), its incident, runs and events. */
+const FLAP_KIB = 24;
 /** Of the looks that were due. */
 const MISSED_SHARE_MAX = 0.001;
 const FIFTHS = 5;
@@ -51,7 +51,7 @@ function windowFigures(samples, before, after, elapsedS) {
     // A look at /proc may fall into an alert's connection or a flap's gap: the fifths' medians.
     descriptors_growth: growth(samples, 'descriptors'),
     threads_growth: growth(samples, 'threads'),
-    database_growth_kib: growth(samples, 'group.db') + growth(samples, 'host.db'),
+    databases_kib: samples.at(-1)['group.db'] + samples.at(-1)['host.db'],
     wal_kib_max: Math.max(...samples.map((one) => one['group.db-wal'] + one['host.db-wal'])),
   };
 }

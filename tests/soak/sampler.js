@@ -29,6 +29,11 @@ class Sampler {
     return this.samples.filter((one) => one.at >= from && one.at < to);
   }
 
+  csv() {
+    const keys = Object.keys(this.samples[0] ?? {});
+    return [keys, ...this.samples.map((one) => keys.map((key) => one[key]))].join('\n') + '\n';
+  }
+
   #look() {
     const proc = (name) => fs.readFileSync(`/proc/${this.pid}/${name}`, 'utf8');
     try {
@@ -56,4 +61,4 @@ class Sampler {
   }
 }
 
-module.exports = { Sampler, FILES };
+module.exports = { Sampler };

@@ -43,7 +43,8 @@ class Setting {
 
   async start() {
     for (const name of ['fettled', 'fettle-soak-target', 'fettle-soak-log-size']) {
-      if (!fs.existsSync(this.bin(name))) throw new Error(`${this.bin(name)} is missing: build first`);
+      const file = this.bin(name);
+      if (!fs.existsSync(file)) throw new Error(`${file} is missing: build first`);
     }
     this.firstPort = freeBlock(this.steady + this.flapping);
     [this.hook, this.api, this.front] = [await freePort(), await freePort(), await freePort()];

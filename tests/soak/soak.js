@@ -1,18 +1,22 @@
 // The soak: does a member stay as large as it is, while it looks at thousands of nodes and nodes
 // flap? docs/soak.md explains it.
-// Usage: node soak.js [--minutes N] [--nodes N] [--flap-every S] [--output text|json] [--bin FOLDER]
+// Usage: node soak.js [--minutes N] [--nodes N] [--flap-every S] [--samples FILE]
+//                     [--output text|json] [--bin FOLDER]
 'use strict';
 
+const fs = require('fs');
 const path = require('path');
 const { parseArgs } = require('util');
 const { Sampler } = require('./sampler.js');
 const { Setting } = require('./setting.js');
 const { windowFigures, rssBound, checkWindow, median, round } = require('./judge.js');
 
-const USAGE = `usage: ./dev soak [--minutes N] [--nodes N] [--flap-every S] [--output text|json]
+const USAGE = `usage: ./dev soak [--minutes N] [--nodes N] [--flap-every S] [--samples FILE]
+                  [--output text|json]
   --minutes N      how long, without the start (10; fractions are fine, at least 0.5)
   --nodes N        nodes that are looked at once a second (2000; from 20 to 9000)
   --flap-every S   seconds between two kills of a node (5)
+  --samples FILE   what was sampled every second, as CSV
   --output json    the last line of stdout is one JSON object with the figures`;
 const WARM_UP_SHARE = 0.1;
 const CALM_SHARE = 0.25;
@@ -29,6 +33,7 @@ function readOptions() {
         minutes: { type: 'string', default: '10' },
         nodes: { type: 'string', default: '2000' },
         'flap-every': { type: 'string', default: '5' },
+        samples: { type: 'string' },
         output: { type: 'string', default: 'text' },
         bin: { type: 'string', default: process.env.FETTLE_BIN_DIR || 'build/release/bin' },
       },
@@ -43,6 +48,7 @@ function readOptions() {
       minutes: within('minutes', 0.5, 100000),
       nodes: Math.floor(within('nodes', 20, 9000)),
       flapEveryMs: within('flap-every', 0.2, 3600) * 1000,
+      samples: values.samples,
       json: values.output === 'json',
       binFolder: path.resolve(values.bin),
     };
@@ -73,7 +79,7 @@ async function measure(setting, sampler, durationMs, during = async () => {}) {
   return windowFigures(sampler.between(from, to), before, after, (to - from) / 1000);
 }
 
-/** Kills a node every so often, whether or not the one before is back; the first is the `first`th. */
+/** Kills a node every so often, whether or not the one before is back, from the `first`th on. */
 async function flap(setting, first, flaps, everyMs, why) {
   const done = [];
   const began = performance.now();
@@ -90,9 +96,13 @@ async function flap(setting, first, flaps, everyMs, why) {
   return (await Promise.all(done)).filter((one) => one !== null);
 }
 
+/** Different delivery ids that came with this status. */
+function idsOf(receiver, status) {
+  const such = receiver.deliveries.filter((one) => one.status === status);
+  return new Set(such.map((one) => one.id)).size;
+}
+
 function flapFigures(wanted, seen, receiver) {
-  const ids = (status) =>
-    new Set(receiver.deliveries.filter((one) => one.status === status).map((one) => one.id)).size;
   const of = (key) => seen.map((one) => one[key]);
   return {
     done: wanted,
@@ -100,14 +110,15 @@ function flapFigures(wanted, seen, receiver) {
     isolated_ms_median: seen.length ? round(median(of('isolated_ms'))) : null,
     isolated_ms_max: seen.length ? round(Math.max(...of('isolated_ms'))) : null,
     restored_ms_median: seen.length ? round(median(of('restored_ms'))) : null,
-    firing: ids('firing'),
-    resolved: ids('resolved'),
+    firing: idsOf(receiver, 'firing'),
+    resolved: idsOf(receiver, 'resolved'),
   };
 }
 
 async function soak(setting, options, result, say) {
   const { why } = result;
   const parts = plan(options);
+  const began = performance.now();
   say(`${setting.steady} steady nodes and ${setting.flapping} that flap; starting`);
   await setting.start();
   const sampler = new Sampler(setting.member.pid, setting.dataDir);
@@ -115,6 +126,7 @@ async function soak(setting, options, result, say) {
   const telling = setInterval(() => say(tell(sampler.samples.at(-1))), TELL_MS);
   try {
     const healthy = performance.now();
+    result.start = { seconds: round((healthy - began) / 1000), cpu_s: sampler.samples[0].cpu_s };
     say(`all are healthy; warming up for ${round(parts.warmUpMs / 1000)} s`);
     const warmUp = setting.bus.pass(parts.warmUpMs);
     const seen = await flap(setting, 0, 1, 0, why);
@@ -136,20 +148,18 @@ async function soak(setting, options, result, say) {
       log_entries: round(log.entries / parts.flaps),
       log_bytes: Math.round(log.bytes / parts.flaps),
       log_memory_kib: round(log.memory / 1024 / parts.flaps, 2),
-      database_kib: round(result.flapping.database_growth_kib / (0.8 * parts.flaps), 2),
     };
   } finally {
     clearInterval(telling);
     sampler.stop();
+    if (options.samples) fs.writeFileSync(options.samples, sampler.csv());
   }
   check(result, setting.steady, parts.flaps);
 }
 
 function untilAlerted(setting, flaps, why) {
-  const resolved = () =>
-    new Set(setting.receiver.deliveries.filter((one) => one.status === 'resolved').map((d) => d.id));
   return setting.bus
-    .until('every resolved alert', ALERTS_MS, () => resolved().size >= flaps)
+    .until('every resolved alert', ALERTS_MS, () => idsOf(setting.receiver, 'resolved') >= flaps)
     .catch((error) => {
       if (setting.bus.failure) throw error;
       why.push(error.message);
@@ -170,9 +180,9 @@ function check(result, nodes, flaps) {
 }
 
 function tell(sample) {
-  const { rss_kib: rss, descriptors, threads, cpu_s: cpu } = sample;
-  const databases = `group.db ${sample['group.db']} + ${sample['group.db-wal']} KiB`;
-  return `RSS ${rss} KiB, ${descriptors} descriptors, ${threads} threads, CPU ${cpu} s, ${databases}`;
+  const { rss_kib: rss, descriptors: open, threads, cpu_s: cpu } = sample;
+  const database = `group.db ${sample['group.db']} + ${sample['group.db-wal']} KiB`;
+  return `RSS ${rss} KiB, ${open} descriptors, ${threads} threads, CPU ${cpu} s, ${database}`;
 }
 
 function table(result) {
@@ -181,7 +191,7 @@ function table(result) {
     ([key, calm, flapping]) =>
       `${key.padEnd(22)}${String(calm).padStart(12)}${String(flapping).padStart(12)}`,
   );
-  for (const part of ['flaps', 'per_flap']) {
+  for (const part of ['start', 'flaps', 'per_flap']) {
     for (const [key, value] of Object.entries(result[part]))
       lines.push(`${`${part} ${key}`.padEnd(34)}${String(value).padStart(12)}`);
   }
@@ -192,7 +202,8 @@ async function main() {
   const options = readOptions();
   const print = options.json ? console.error : console.log;
   const began = performance.now();
-  const say = (text) => print(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)}  ${text}`);
+  const say = (text) =>
+    print(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)}  ${text}`);
   const { minutes, nodes } = options;
   const result = { ok: false, minutes, nodes, why: [] };
   let setting;

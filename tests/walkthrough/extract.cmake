@@ -1,6 +1,6 @@
 # Puts the code of CONTRIBUTING.md's worked example where the page says it goes, in a folder that
-# overlays the tree: cmake -DFROM=<source> -DTO=<overlay> -P extract.cmake. A block of code names its
-# file behind the fence's language.
+# overlays the tree: cmake -DFROM=<source> -DTO=<overlay> -P extract.cmake. A block of code names
+# its file behind the fence's language.
 
 file(READ ${FROM}/CONTRIBUTING.md page)
 
