@@ -17,6 +17,8 @@ namespace daemon_log = fettle::daemon::log;
 
 constexpr int kExitFailed = 1;
 constexpr int kExitBadInput = 2;
+/// A kept connection for each probe of each node; a service manager's usual soft limit is 1024.
+constexpr std::size_t kDescriptorsWanted = 65'536;
 
 int say(const Error& error) {
   std::fprintf(stderr, "%s\n", error.what.c_str());
@@ -71,5 +73,6 @@ int main(int argc, char** argv) {
   if (!files) return say(files.error());
   if (only_check) return check(*files);
   daemon_log::open(files->member.log_level);
+  fettle::io::raise_descriptor_limit(kDescriptorsWanted);
   return run(std::move(*files));
 }

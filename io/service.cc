@@ -1,7 +1,10 @@
 #include "io/service.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+
+#include <algorithm>
 
 #include "base/check.h"
 
@@ -33,6 +36,14 @@ core::Duration manager_watch_interval() {
 
 void name_thread(const char* name) {
   FETTLE_ASSERT_MSG(pthread_setname_np(pthread_self(), name) == 0, "a thread's name is too long");
+}
+
+std::size_t raise_descriptor_limit(std::size_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlim_t higher = std::max(limit.rlim_cur, std::min<rlim_t>(wanted, limit.rlim_max));
+  const rlimit raised{higher, limit.rlim_max};
+  return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? higher : limit.rlim_cur;
 }
 
 }  // namespace fettle::io

@@ -1,6 +1,7 @@
 // Service: what the service manager and the kernel tell a daemon, and what it tells them.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -32,5 +33,9 @@ core::Duration manager_watch_interval();
 
 /// Names the calling thread for `top -H` and /proc; at most 15 bytes.
 void name_thread(const char* name);
+
+/// Raises the soft limit on descriptors to `wanted`, or as far as the hard limit allows; never
+/// lowers it. Answers the limit that holds now; 0 if the kernel did not say.
+std::size_t raise_descriptor_limit(std::size_t wanted);
 
 }  // namespace fettle::io

@@ -108,6 +108,21 @@ TEST(Tidy, TheProjectSpeaksOfItselfAlone) {
   }
 }
 
+TEST(Tidy, TheMapNamesFilesThatExist) {
+  const fs::path root = FETTLE_SOURCE_DIR;
+  const std::string map = read(root / "docs/architecture.md");
+  std::size_t named = 0;
+  for (std::size_t open = map.find('`'); open != std::string::npos;) {
+    const std::size_t close = map.find('`', open + 1);
+    const std::string word = map.substr(open + 1, close - open - 1);
+    open = map.find('`', close + 1);
+    if (!word.ends_with(".cc") && !word.ends_with(".h")) continue;
+    ++named;
+    EXPECT_TRUE(fs::exists(root / word)) << word;
+  }
+  EXPECT_GT(named, 20U);
+}
+
 TEST(Tidy, EachKindIsOneFileAndOneEntry) {
   for (const char* folder : {"probes", "directors", "alerts"}) {
     const std::string table = read(fs::path(FETTLE_SOURCE_DIR) / folder / "kinds.inc");

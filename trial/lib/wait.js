@@ -47,7 +47,8 @@ class Bus extends EventEmitter {
   /** Lets time pass, for a window that is measured; a failure ends it early. */
   async pass(durationMs) {
     const end = performance.now() + durationMs;
-    const timer = setTimeout(() => this.changed(), durationMs);
+    // Node cuts fractions off and counts from the loop's older time: it may fire a little early.
+    const timer = setTimeout(() => this.changed(), Math.ceil(durationMs) + 2);
     try {
       await this.until(
         'the end of a window',
