@@ -19,6 +19,7 @@ void World::blow() {
   const auto gap = static_cast<std::uint64_t>(profile_.between_blows.count());
   clock_.after(Instant(static_cast<std::int64_t>(rng_.between(gap / 4, gap * 2))),
                [this] { blow(); });
+  if (profile_.meddles && rng_.chance(20)) return meddle();
   const std::uint64_t dice = rng_.between(0, 99);
   if (dice < 18) return crash(victim());
   if (dice < 36) return isolate_one();
@@ -90,6 +91,19 @@ void World::blind_someone() {
   }
 }
 
+void World::meddle() {
+  Director& director = *directors_.at(names_[rng_.between(0, profile_.directors - 1)]);
+  checks_.meddled();
+  if (rng_.chance(40)) {
+    note("director", "is restarted");
+    return director.restart();
+  }
+  const std::string node = "n" + std::to_string(rng_.between(1, profile_.nodes));
+  const bool out = rng_.chance(50);
+  note("person", (out ? "takes out " : "puts in ") + node + " at a director");
+  director.person_sets(node, out);
+}
+
 void World::slow_disk(Member& member) {
   const auto slow = milliseconds(rng_.between(20, 250));
   note(member.name(), "has slow disks");
@@ -128,6 +142,8 @@ core::Command World::some_command() {
                                  .by = "ann",
                                  .reason = "deploy"};
   }
+  if (dice < 34) return core::command::Cancel{RunId{rng_.between(1, 12)}, "ann", "not now"};
+  if (dice < 38) return core::command::Retry{RunId{rng_.between(1, 12)}, "ann", "again"};
   return core::command::Unfreeze{.service = "chat", .by = "ann"};
 }
 

@@ -21,6 +21,8 @@ class Checks {
   void ended(const std::string& host, const core::Task& task);
   void seen_undone(const core::TaskKey& key) { undone_.insert(key); }
   void isolates(const std::string& host, const std::string& node, const core::TaskKey& key);
+  /// A person changed a director: what is out is not Fettle's alone any more.
+  void meddled() { forced_ = true; }
   void restores(const std::string& host, const std::string& node);
   /// The newest term that the host's journal holds.
   void fence_persisted(const std::string& host, Term term);
@@ -55,7 +57,7 @@ class Checks {
   std::map<RunId, std::pair<bool, bool>> runs_;                          // by a person, forced
   std::map<std::string, std::set<std::string>> out_;                     // node → hosts
   std::set<std::string> out_freely_;                                     // out by an unforced act
-  bool forced_ = false;
+  bool forced_ = false;  // a person passed the limits, or meddled with a director
   std::map<std::pair<std::string, std::string>, std::uint32_t> failures_;  // observer, node
   std::set<std::pair<std::string, std::uint64_t>> backed_;                 // observer, sequence
   core::Spec spec_;

@@ -34,7 +34,10 @@ void Member::executor_effect(const ex::Effect& one) {
     later(milliseconds(rng_.between(1, 20)), [this, entry = inspect->entry] {
       const core::Finding finding = world_.director(name_).inspect(entry);
       world_.note(name_, "inspects " + core::to_string(entry.key));
-      core::Options output{{"pid", std::string("1")}, {"set", std::string("maint")}};
+      const bool isolates = entry.action == "traffic.isolate";
+      core::Options output{{"pid", world_.director(name_).process()},
+                           {"found", std::string("ready")},
+                           {"set", std::string(isolates ? "maint" : "ready")}};
       executor_step(ex::Inspected{entry.key, finding, {core::TaskState::Done, "", output}});
     });
   } else if (const auto* kill = std::get_if<ex::Kill>(&one)) {
@@ -69,6 +72,26 @@ void Member::arm_executor() {
   later(std::max(due - time(), Instant{1}), [this] {
     executor_armed_ = core::kNever;
     executor_step(ex::Tick{});
+  });
+}
+
+/// What this host's director holds, told to the leader of the moment; again and again.
+void Member::look_at_directors() {
+  later(milliseconds(1000), [this] { look_at_directors(); });
+  const auto watches = engine_->director_watches(name_);
+  const Index seen = engine_->state().applied;
+  later(milliseconds(rng_.between(1, 20)), [this, watches, seen] {
+    const Director& director = world_.director(name_);
+    core::command::ReportDirectors report{name_, {}};
+    for (const core::DirectorWatch& watch : watches) {
+      core::DirectorView view{.process = director.process(), .seen = seen};
+      for (const auto& [node, server] : watch.servers) {
+        const bool out = director.is_out(server);
+        view.servers.emplace(node, out ? core::ServerAdmin::Maint : core::ServerAdmin::Ready);
+      }
+      report.views.emplace(watch.service, std::move(view));
+    }
+    if (!report.views.empty()) send_to_leader(Sight{std::move(report)});
   });
 }
 

@@ -4,6 +4,7 @@
 // asked again from the engine's outstanding work, by this leader's timer or by the next leader.
 #include <algorithm>
 
+#include "core/drift.h"
 #include "tests/sim/member.h"
 #include "tests/sim/world.h"
 
@@ -133,6 +134,12 @@ void Member::take(const Answer& answer) {
   const auto run = engine_->state().runs.find(answer.key.run);
   if (run == engine_->state().runs.end() || core::is_over(run->second.state)) return;
   propose(core::command::TaskFinished{answer.key, answer.result});
+}
+
+void Member::take(const Sight& sight) {
+  if (!leads()) return;
+  core::command::ReportDirectors news = core::news_of(engine_->state(), sight.report);
+  if (!news.views.empty()) propose(std::move(news));
 }
 
 }  // namespace fettle::sim

@@ -44,6 +44,7 @@ void Member::start() {
   executor_step(core::executor::SawFence{1, raft_->term()});
   arm_raft();
   later(milliseconds(rng_.between(1, 100)), [this] { every_beat(); });
+  later(milliseconds(rng_.between(1, 1000)), [this] { look_at_directors(); });
 }
 
 void Member::crash() {

@@ -43,7 +43,10 @@ struct Answer {
   core::TaskKey key;
   core::TaskResult result;
 };
-using Packet = std::variant<raft::Message, Report, Facts, Order, Recall, Answer>;
+struct Sight {
+  core::command::ReportDirectors report;
+};
+using Packet = std::variant<raft::Message, Report, Facts, Order, Recall, Answer, Sight>;
 
 /// What a client of one member hears: its answer, or that nobody knows.
 using ClientDone = std::function<void(std::optional<core::ClientAnswer>)>;
@@ -106,6 +109,7 @@ class Member {
   void take(const Report& report);
   void take(const Facts& facts);
   void take(const Answer& answer);
+  void take(const Sight& sight);
 
   // Hosting and looking (hosting.cc).
   void take(const Order& order);
@@ -116,6 +120,7 @@ class Member {
   void journal(const core::executor::Journal& write);
   void arm_executor();
   void watch();
+  void look_at_directors();
   void look(const std::string& node, std::uint64_t revision, bool again);
   void seen(const core::Sample& sample, Instant expected, std::uint32_t fall);
   void report(std::vector<core::Opinion> opinions);

@@ -7,7 +7,7 @@ namespace fettle::sim {
 void Director::act(const core::Task& task, Done done) {
   checks_.acts(host_, task);
   const std::uint64_t number = ++number_;
-  acts_.insert_or_assign(task.key, Act{task, std::move(done), false, number});
+  acts_.insert_or_assign(task.key, Act{.task = task, .done = std::move(done), .number = number});
   const bool slow = troubled_ && rng_.chance(10);
   const auto first = milliseconds(rng_.between(1, slow ? 2500 : 30));
   const auto second = milliseconds(rng_.between(1, slow ? 800 : 10));
@@ -23,8 +23,10 @@ void Director::act(const core::Task& task, Done done) {
     const auto found = acts_.find(key);
     if (found == acts_.end() || found->second.number != number) return;
     if (loses_answer) return end(key, {core::TaskState::InDoubt, "the answer was lost", {}});
-    core::Options output{
-        {"pid", std::string("1")}, {"found", std::string("ready")}, {"set", std::string("maint")}};
+    const bool isolates = found->second.task.action == "traffic.isolate";
+    core::Options output{{"pid", process()},
+                         {"found", std::string(found->second.was_out ? "maint" : "ready")},
+                         {"set", std::string(isolates ? "maint" : "ready")}};
     end(key, {core::TaskState::Done, "read back", std::move(output)});
   });
 }
@@ -32,6 +34,7 @@ void Director::act(const core::Task& task, Done done) {
 void Director::take_effect(Act& act) {
   act.effective = true;
   const std::string server = core::text_option(act.task.input, "server");
+  act.was_out = is_out(server);
   if (act.task.action == "traffic.isolate") {
     out_.try_emplace(server, act.task.key);
     checks_.isolates(host_, server, act.task.key);
@@ -64,6 +67,20 @@ core::Finding Director::inspect(const core::JournalEntry& entry) {
   const bool done = is_out(core::text_option(entry.input, "server")) == wants_out;
   if (!done) checks_.seen_undone(entry.key);
   return done ? core::Finding::WasDone : core::Finding::NotDone;
+}
+
+void Director::restart() {
+  ++process_;
+  for (const auto& [server, key] : out_) checks_.restores(host_, server);
+  out_.clear();
+}
+
+void Director::person_sets(const std::string& server, bool out) {
+  if (out) {
+    out_.try_emplace(server);
+  } else if (out_.erase(server) > 0) {
+    checks_.restores(host_, server);
+  }
 }
 
 void Director::crash() {

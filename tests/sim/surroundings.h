@@ -34,6 +34,11 @@ class Director {
   void crash();
 
   bool is_out(const std::string& server) const { return out_.contains(server); }
+  std::string process() const { return std::to_string(process_); }
+  /// A new process: nothing that was set is kept.
+  void restart();
+  /// A person at its socket.
+  void person_sets(const std::string& server, bool out);
   void set_troubled(bool troubled) { troubled_ = troubled; }
 
  private:
@@ -41,6 +46,7 @@ class Director {
     core::Task task;
     Done done;
     bool effective = false;
+    bool was_out = false;  // before it took effect
     std::uint64_t number = 0;
   };
   void take_effect(Act& act);
@@ -52,6 +58,7 @@ class Director {
   std::string host_;
   bool troubled_ = true;
   std::uint64_t number_ = 0;
+  std::uint64_t process_ = 1;
   std::map<std::string, core::TaskKey> out_;  // servers in maint, and whose act it was
   std::map<core::TaskKey, Act> acts_;
 };

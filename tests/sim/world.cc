@@ -48,6 +48,7 @@ void World::draw_profile(std::size_t members) {
   profile_.between_blows = milliseconds(rng_.chance(30) ? 80 : 250);
   profile_.between_asks = milliseconds(rng_.chance(50) ? 60 : 600);
   profile_.forces = rng_.chance(25);
+  profile_.meddles = rng_.chance(25);
   profile_.stay_dead = rng_.chance(25) ? rng_.between(1, (members - 1) / 2) : 0;
 }
 
@@ -177,7 +178,8 @@ namespace {
 /// The last run on the node failed: what its directors hold is for a person to settle.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    if (run->second.node == node) return run->second.state == core::RunState::Failed;
+    if (run->second.node != node) continue;
+    return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
 }
@@ -218,7 +220,8 @@ std::string World::not_converged() const {
     const bool held = core::failure_hold(state, "builtin-isolate", name).has_value() ||
                       core::failure_hold(state, "builtin-restore", name).has_value();
     if (held || node.isolation_in_doubt || left_to_a_person(state, name)) continue;
-    for (std::size_t i = 0; i < profile_.directors; ++i) {
+    const bool apart = profile_.meddles && profile_.directors > 1;  // adopted at one of them
+    for (std::size_t i = 0; i < profile_.directors && !apart; ++i) {
       const bool out = directors_.at(names_[i])->is_out(name);
       if (out != (node.admin != core::Admin::InService)) {
         return name + " is " + std::string(to_string(node.admin)) + ", but the director of " +

@@ -33,6 +33,7 @@ struct Profile {
   Instant between_blows{0};
   Instant between_asks{0};
   bool forces = false;        // persons use --force
+  bool meddles = false;       // persons change directors, and directors are restarted
   std::size_t stay_dead = 0;  // voters that do not come back
 };
 
@@ -98,6 +99,7 @@ class World {
   void isolate_one();
   void hurt_node();
   void blind_someone();
+  void meddle();
   void slow_disk(Member& member);
   void ask_something();
   core::Command some_command();
