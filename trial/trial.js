@@ -7,6 +7,7 @@ const readline = require('readline');
 const { parseArgs } = require('util');
 const { Timeline } = require('./lib/timeline.js');
 const { Trial, MEMBERS } = require('./lib/trial.js');
+const { hang, leaderKilled } = require('./lib/faults.js');
 const { control, heal, emptyResult } = require('./lib/story.js');
 
 const USAGE = `usage: ./dev run [--once] [--output text|json] [--keep]
@@ -65,6 +66,8 @@ async function tellOnce(trial, result) {
   await trial.start();
   await control(trial, result, result.why);
   await heal(trial, result, result.why);
+  await hang(trial, result, result.why);
+  await leaderKilled(trial, result, result.why);
 }
 
 /** The story once, then whatever the keys ask for, until somebody leaves. */

@@ -21,5 +21,7 @@ test('./dev run --once: a model server dies, the traffic moves, someone is told'
     assert.strictEqual(result.requests.failed_after_isolation, 0);
     assert.deepStrictEqual(result.alerts, { firing: 1, resolved: 1, duplicates: 0 });
     assert.strictEqual(result.restored, true);
+    assert.ok(result.hang.detected_ms > 0 && result.hang.isolated_ms >= result.hang.detected_ms);
+    assert.deepStrictEqual(result.leader_killed, { resumed_step: 'hold', steps_repeated: 0 });
   },
 );

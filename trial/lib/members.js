@@ -12,6 +12,9 @@ const SECRET_NAME = 'oncall_key';
 /** Lines of YAML, one for each item. */
 const lines = (items, line) => items.map((item) => `${line(item)}\n`).join('');
 
+/** The probe that sees a hang; the port's probe, which sees a death, is the profile's. */
+const LIVE = { interval_ms: 500, timeout_ms: 1000, fall: 3 };
+
 function memberFile(group, member) {
   const { folder } = group;
   const tls = (file) => path.join(folder, 'tls', file);
@@ -32,21 +35,25 @@ ${lines(group.members, voter)}tls:
   key: ${tls(`${member.name}.key`)}
 spec: [${path.join(folder, 'conf.d', '*.yaml')}]
 secrets: ${path.join(folder, 'secrets')}
-${member.director ? `allow: {haproxy: [${group.haproxy.socket}]}\n` : ''}`;
+allow: {haproxy: ["${path.join(folder, 'haproxy*.sock')}"], exec: ["${path.join(folder, 'bin', '*')}"]}
+`;
 }
 
-function specFile(group) {
-  const director = group.members.find((member) => member.director);
+/** The spec; `host` steers HAProxy by `socket`. */
+function specText(group, { host, socket }) {
   const node = ({ name, port }) => `      - {name: ${name}, address: "127.0.0.1:${port}"}`;
   return `version: 1
 services:
   - name: chat
     engine: generic
     nodes:
-${lines(group.servers, node)}    traffic:
+${lines(group.servers, node)}    probes:
+      - {name: live, kind: http, path: /health, interval: ${LIVE.interval_ms}ms, timeout: ${LIVE.timeout_ms}ms, fall: ${LIVE.fall}, rise: 2, start_period: 30s}
+      - {name: port, kind: tcp, interval: 500ms, timeout: 2s, fall: 2, rise: 2}
+    traffic:
       kind: haproxy
-      hosts: [${director.name}]
-      socket: ${group.haproxy.socket}
+      hosts: [${host}]
+      socket: ${socket}
       backend: ${group.haproxy.backend}
 receivers:
   - name: oncall
@@ -74,7 +81,7 @@ async function writeGroup(group) {
     out,
   ]);
   fs.writeFileSync(path.join(folder, 'secrets', SECRET_NAME), group.secret, { mode: 0o600 });
-  fs.writeFileSync(path.join(folder, 'conf.d', 'chat.yaml'), specFile(group));
+  fs.writeFileSync(path.join(folder, 'conf.d', 'chat.yaml'), group.specText());
   for (const member of members) {
     fs.mkdirSync(member.dataDir, { recursive: true });
     member.file = path.join(folder, 'members', `${member.name}.yaml`);
@@ -87,4 +94,4 @@ function fettle(group, member, ...args) {
   return runToEnd(group.binaries.fettle, ['--socket', member.socket, ...args]);
 }
 
-module.exports = { writeGroup, fettle, CLUSTER };
+module.exports = { writeGroup, fettle, specText, CLUSTER, LIVE };

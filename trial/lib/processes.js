@@ -51,6 +51,13 @@ class Processes {
     return one;
   }
 
+  /** A signal that does not end it. */
+  signal(name, signal) {
+    const one = this.started.get(name);
+    process.kill(one.pid, signal);
+    return one;
+  }
+
   /** SIGTERM, some grace, SIGKILL; the last started first. */
   async stopAll() {
     for (const name of [...this.started.keys()].reverse()) {

@@ -4,6 +4,7 @@
 
 const { Load } = require('./load.js');
 const { HaproxyWatch } = require('./haproxy_watch.js');
+const { LIVE } = require('./members.js');
 
 const VICTIM = 'a';
 const CONTROL_MS = 4000;
@@ -19,8 +20,10 @@ const SERVED_AFTER_ISOLATION_MIN = 20;
 const settings = {
   victim: VICTIM,
   engine: 'generic',
-  probes:
-    'the profile: live http /health every 2s, fall 3, rise 2; port tcp every 500ms, fall 2, rise 2',
+  probes: {
+    live: { kind: 'http', path: '/health', ...LIVE, rise: 2 },
+    port: { kind: 'tcp', interval_ms: 500, timeout_ms: 2000, fall: 2, rise: 2 },
+  },
   confirm_gap_ms: 25,
   observers: 3,
   haproxy: { check: false, redispatch: false, retries: 0, poll_ms: HaproxyWatch.FAST_MS },
@@ -189,6 +192,8 @@ function emptyResult(members) {
     requests: { sent: 0, failed: 0, failed_after_isolation: 0 },
     alerts: { firing: 0, resolved: 0, duplicates: 0 },
     restored: false,
+    hang: { detected_ms: null, isolated_ms: null },
+    leader_killed: { resumed_step: null, steps_repeated: null },
     settings,
     duration_s: 0,
     why: [],

@@ -16,7 +16,8 @@ const { Receiver } = require('./receiver.js');
 const { freePort } = require('./ports.js');
 const { haproxyConfig, startHaproxy } = require('./haproxy.js');
 const { untilAnswers } = require('./http.js');
-const { writeGroup, fettle } = require('./members.js');
+const { writeGroup, fettle, specText } = require('./members.js');
+const { Effects } = require('./faults.js');
 
 const SERVERS = ['a', 'b'];
 const MEMBERS = ['m1', 'm2', 'm3'];
@@ -101,6 +102,24 @@ class Trial {
     return at;
   }
 
+  /** Another signal for a model server: SIGSTOP, SIGCONT; when it was sent. */
+  signalServer(name, signal) {
+    const at = performance.now();
+    const { pid } = this.processes.signal(`server-${name}`, signal);
+    if (signal === 'SIGSTOP') this.timeline.kill(at);
+    this.timeline.say('trial', `${signal} of model server ${name} (pid ${pid})`, 'bold', at);
+    return at;
+  }
+
+  startMember(member) {
+    this.processes.start(member.name, this.binaries.fettled, ['--config', member.file]);
+  }
+
+  /** The group's spec: the first member steers HAProxy unless told otherwise. */
+  specText(director = { host: DIRECTOR, socket: this.haproxy.socket }) {
+    return specText(this, director);
+  }
+
   /** `fettle` on the first member's socket. */
   fettle(...args) {
     this.timeline.say('trial', `fettle ${args.join(' ')}`, 'bold');
@@ -132,20 +151,21 @@ class Trial {
       apiPort: ports.pop(),
       socket: path.join(this.folder, `${name}.sock`),
       dataDir: path.join(this.folder, 'data', name),
-      director: name === DIRECTOR,
     }));
     if (this.haproxy.watchSocket.length > SOCKET_PATH_MAX) {
       throw new Error(`${os.tmpdir()} is too long a path for sockets: set TMPDIR to a shorter one`);
     }
     this.watch = new HaproxyWatch(this.bus, this.haproxy.watchSocket, this.haproxy.backend);
     this.watch.onChange = (change) => this.timeline.haproxy(change);
+    this.countedSocket = path.join(this.folder, 'haproxy-counted.sock');
+    this.effects = new Effects(this.folder);
     this.load = new Load(this.bus, this.haproxy.port);
   }
 
   async #startMembers() {
     await writeGroup(this);
     for (const member of this.members) {
-      this.processes.start(member.name, this.binaries.fettled, ['--config', member.file]);
+      this.startMember(member);
     }
     await Promise.all(
       this.members.map((member) =>
