@@ -226,8 +226,8 @@ void continue_runs(Applying& ap, const std::string& name) {
   }
 }
 
-/// Isolation is a reflex: beside an open run that is not at the node's traffic and will not isolate
-/// it, a down node's own run may start.
+/// Isolation is a reflex: beside an open run that is not at the node's traffic and isolates nothing
+/// a down node's own run may start.
 bool leaves_room(const State& state, const std::string& name, const NodeState& node) {
   const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
   return std::ranges::all_of(state.runs, [&](const auto& entry) {
@@ -235,10 +235,7 @@ bool leaves_room(const State& state, const std::string& name, const NodeState& n
     if (run.node != name || is_over(run.state)) return true;
     if (!reflex || run.cancelling || run.by_person || run.step >= run.steps.size()) return false;
     if (is_traffic(run.steps[run.step].action)) return false;
-    const auto ahead = run.playbook.steps.begin() + run.step;
-    return std::none_of(ahead, run.playbook.steps.end(), [](const StepSpec& step) {
-      return step.action == "traffic.isolate";
-    });
+    return !isolates(run.playbook);
   });
 }
 

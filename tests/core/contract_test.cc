@@ -1,0 +1,190 @@
+// What the contract says of each key of the language that the engine obeys, a story each.
+#include <gtest/gtest.h>
+
+#include "core/limits.h"
+#include "tests/support/engine_story.h"
+
+namespace fettle::core {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+PlaybookSpec playbook(const std::string& name, std::vector<StepSpec> steps) {
+  return {.name = name, .mode = Mode::Enforce, .steps = std::move(steps)};
+}
+
+StepSpec out(OnFailure on_failure = OnFailure::Escalate) {
+  return {.id = "out", .action = "traffic.isolate", .on_failure = on_failure};
+}
+
+StepSpec wait() { return {.id = "wait", .action = "wait.healthy", .timeout = minutes(1)}; }
+
+TEST(MinHealthy, GuardsOnlyActsThatLowerTheHealthyNodesInService) {
+  Spec spec = story_spec({"a", "b", "c"});
+  spec.services[0].min_healthy = 2;
+  spec.services[0].max_isolated = 2;
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.performed.size(), 1U) << "a is down: its isolation costs no healthy node";
+  story.done("7", "ready", "maint");
+  const ClientAnswer answer = story.tell(command::Isolate{.node = "b", .by = "ann"});
+  EXPECT_FALSE(answer.ok);
+  EXPECT_EQ(answer.text, "min_healthy: only 2 healthy in service, at least 2 must stay");
+}
+
+TEST(Builtin, FalseLeavesADownNodeInServiceAndAlerts) {
+  Spec spec = story_spec({"a", "b"});
+  spec.services[0].builtin = false;
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_TRUE(story.performed.empty());
+  EXPECT_EQ(story.outbox(), std::vector<std::string>{"test/1/firing/1"});
+}
+
+TEST(Traffic, AServiceWithoutItIsWatchedAndAlertedOnly) {
+  Spec spec = story_spec({"a", "b"});
+  spec.services[0].traffic = {};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_TRUE(story.performed.empty());
+  EXPECT_EQ(story.outbox().size(), 1U);
+  EXPECT_FALSE(story.tell(command::Isolate{.node = "a", .by = "ann"}).ok);
+  story.all_say("a", Verdict::Healthy);
+  EXPECT_TRUE(story.last_incident().resolved_at.has_value());
+}
+
+TEST(Priority, TheHighestActsThenFileThenOrder) {
+  Spec spec = story_spec({"a", "b"});
+  PlaybookSpec low = playbook("low", {out()});
+  low.file = "a.yaml";
+  PlaybookSpec high = playbook("high", {out()});
+  high.file = "b.yaml";
+  high.priority = 5;
+  spec.playbooks = {low, high};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.last_run().playbook.name, "high");
+}
+
+TEST(Breaker, ThreeFailedRunsWithinAnHourHoldThePlaybookForTheRest) {
+  Spec spec = story_spec({"a", "b"});
+  spec.playbooks = {playbook("heal", {out(OnFailure::Abort)})};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  for (std::size_t failed = 1; failed <= kBreakerFailures; ++failed) {
+    ASSERT_EQ(story.performed.size(), failed);
+    story.answers(TaskState::Failed, "no");
+    story.pass(minutes(3));
+  }
+  EXPECT_EQ(story.performed.size(), kBreakerFailures);
+  EXPECT_NE(story.last_incident().blocked_by[0].find("the breaker of heal is open"),
+            std::string::npos);
+  story.pass(minutes(60));
+  EXPECT_EQ(story.performed.size(), kBreakerFailures + 1) << "half open: one more try";
+}
+
+TEST(OnFailure, ContinueGoesOnWithTheNextStep) {
+  Spec spec = story_spec({"a", "b"});
+  spec.playbooks = {playbook("heal", {out(OnFailure::Continue), wait()})};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::Failed, "no");
+  EXPECT_EQ(story.last_run().steps[0].state, StepState::Failed);
+  EXPECT_EQ(story.last_run().steps[1].state, StepState::Waiting);
+}
+
+TEST(OnFailure, AbortEndsTheRunWithoutAFurtherAlertEscalateTellsSomebody) {
+  for (const OnFailure on_failure : {OnFailure::Abort, OnFailure::Escalate}) {
+    Spec spec = story_spec({"a", "b"});
+    spec.playbooks = {playbook("heal", {out(on_failure), wait()})};
+    EngineStory story(std::move(spec));
+    story.everything_is_healthy();
+    story.all_say("a", Verdict::Down, Outcome::Refused);
+    story.answers(TaskState::Failed, "no");
+    EXPECT_EQ(story.last_run().state, RunState::Failed);
+    EXPECT_EQ(story.last_run().steps[1].state, StepState::Skipped);
+    EXPECT_EQ(story.outbox().size(), on_failure == OnFailure::Abort ? 1U : 2U);
+  }
+}
+
+TEST(Notify, ToAnotherReceiverItIsAnAlertOfItsOwn) {
+  Spec spec = story_spec({"a", "b"});
+  spec.receivers.push_back({.name = "boss", .kind = "webhook"});
+  StepSpec tell{.id = "tell", .action = "notify.send"};
+  tell.input = {{"receiver", std::string("boss")},
+                {"severity", std::string("info")},
+                {"text", std::string("${node.name} fell: ${incident.reason}")}};
+  spec.playbooks = {playbook("heal", {tell, out()})};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  const Alert& notice = story.engine.state().outbox.at("test/1/notice-1-tell/1");
+  EXPECT_EQ(notice.receiver, "boss");
+  EXPECT_EQ(notice.text, "a fell: 2 of 3 observers: refused");
+}
+
+TEST(Revision, ARunKeepsTheOneItStartedWith) {
+  Spec spec = story_spec({"a", "b"});
+  spec.playbooks = {playbook("heal", {out(), wait()})};
+  EngineStory story(spec);
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  spec.playbooks[0].steps.pop_back();
+  ASSERT_TRUE(story.tell(command::ApplySpec{.spec = spec, .by = "ann"}).ok);
+  story.done("7", "ready", "maint");
+  EXPECT_EQ(story.last_run().steps.size(), 2U);
+  EXPECT_EQ(story.last_run().steps[1].state, StepState::Waiting);
+}
+
+TEST(SpecChange, ANodeThatFettleHoldsIsolatedCannotBeRemoved) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  const ClientAnswer answer =
+      story.tell(command::ApplySpec{.spec = story_spec({"b"}), .prune = true, .by = "ann"});
+  EXPECT_EQ(answer.code, Code::Conflict);
+  EXPECT_EQ(story.engine.state().revision, 1U);
+}
+
+TEST(Relapse, EachOneLengthensTheHoldDown) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  for (int relapses = 0; relapses < 3; ++relapses) {
+    story.all_say("a", Verdict::Down, Outcome::Refused);
+    story.done("7", "ready", "maint");
+    story.all_say("a", Verdict::Healthy);
+    const Duration held = hold_down_until(story.node("a")) - story.now;
+    EXPECT_EQ(held, relapses == 0 ? seconds(0) : kHoldDown * (1 << (relapses - 1)));
+    story.pass(held + seconds(1));
+    ASSERT_EQ(story.performed.back().action, "traffic.restore");
+    story.done("7", "maint", "ready");
+  }
+}
+
+TEST(Unknown, NeverActs) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.says("m1", "a", Verdict::Down, Outcome::Refused);
+  story.pass(minutes(30));
+  EXPECT_EQ(story.node("a").verdict, Verdict::Unknown);
+  EXPECT_TRUE(story.performed.empty());
+}
+
+TEST(SeveralFaults, FurtherClassesJoinTheOpenIncident) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Degraded, Outcome::Slow);
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.engine.state().incidents.size(), 1U);
+  EXPECT_EQ(story.last_incident().verdict, Verdict::Down);
+}
+
+}  // namespace
+}  // namespace fettle::core
