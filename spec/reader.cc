@@ -336,7 +336,9 @@ std::optional<core::Option> Reader::command(const core::OptionSpec& spec, const 
   constexpr std::size_t kWordsMax = 64;
   constexpr std::size_t kWordBytesMax = 4096;
   if (value.kind != Value::Kind::List || value.list.empty()) {
-    wrong(value, spec.name, value.describe() + " is no command; there is no shell",
+    const bool empty = value.kind == Value::Kind::List;
+    wrong(value, spec.name,
+          empty ? "the command is empty" : value.describe() + " is no command; there is no shell",
           "a list: " + spec.doc);
     return std::nullopt;
   }
