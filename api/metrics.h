@@ -13,7 +13,7 @@
 #include "core/counts.h"
 #include "core/state.h"
 #include "io/loop.h"
-#include "io/process.h"
+#include "io/process_usage.h"
 
 namespace fettle::api {
 

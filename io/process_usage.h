@@ -1,4 +1,4 @@
-// Process: what the kernel says of this process (/proc), for those who watch it.
+// ProcessUsage: what the kernel says of this process (/proc), for those who watch it.
 #pragma once
 
 #include <cstdint>

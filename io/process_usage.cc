@@ -1,4 +1,4 @@
-#include "io/process.h"
+#include "io/process_usage.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
