@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/metrics.h"
 #include "base/result.h"
 #include "core/command.h"
 #include "core/state.h"
@@ -59,6 +60,8 @@ class Backend {
   /// Parses the files off the loop.
   virtual void parse(std::vector<core::SourceFile> files,
                      std::function<void(ParseOutcome)> done) = 0;
+  /// This member's own numbers: needs no leader.
+  virtual void metrics(std::function<void(Result<Metrics>)> done) = 0;
   /// True once a leader is known and its log applied so far.
   virtual bool ready() = 0;
 };

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "api/exposition.h"
 #include "api/spec_diff.h"
 #include "api/views.h"
 
@@ -88,6 +89,13 @@ void read(const Request& request, Backend& backend, Done done,
     if (!body) return done(error(body.error(), path));
     if (stale) (*body)["stale_ms"] = snapshot->stale_ms;
     done(ok(*body));
+  });
+}
+
+void metrics(const Request& request, Backend& backend, Done done) {
+  backend.metrics([path = request.path, done = std::move(done)](const Result<Metrics>& metrics) {
+    if (!metrics) return done(error(metrics.error(), path));
+    done({200, std::string(Exposition::kContentType), metrics_text(*metrics)});
   });
 }
 
@@ -316,6 +324,7 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
     return done(backend.ready() ? Response{200, "text/plain", "ready\n"}
                                 : Response{503, "text/plain", "no leader is known yet\n"});
   }
+  if (request.path == "/metrics") return metrics(request, backend, std::move(done));
   if (request.path == "/") {
     return done({200, "text/plain", "fettled: ask /v1/status, or the fettle command\n"});
   }

@@ -41,6 +41,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       applied_clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       told_before_(loaded.entries.empty() ? Index{} : loaded.entries.back().index) {
+  loop.measure_lag();
   std::vector<Peer> peers;
   for (const Peer& member : config_.members) {
     if (member.name != self()) peers.push_back(member);
@@ -93,6 +94,7 @@ void Group::apply(const raft::Entry& entry) {
   FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
   const core::Applied applied = engine_.apply(entry.index, *decoded);
   applied_clock_ = io::Loop::now();
+  count(entry.index, *decoded, applied);
   if (std::holds_alternative<core::command::Wake>(decoded->command)) wake_proposed_ = false;
   shared_state_.reset();
   if (const auto* done = std::get_if<core::command::TaskFinished>(&decoded->command)) {
@@ -144,6 +146,7 @@ void Group::stepped(bool role_changed) {
   if (role_changed && (raft.leader() != told_leader_ || raft.term() != told_term_)) {
     told_leader_ = raft.leader();
     told_term_ = raft.term();
+    if (!told_leader_.empty()) ++leader_changes_;
     log::info("leader.changed term=" + std::to_string(told_term_.value) +
               " leader=" + (told_leader_.empty() ? "none" : told_leader_));
     to_work([this, leader = told_leader_, generation = engine_.state().generation,

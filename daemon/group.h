@@ -68,6 +68,7 @@ class Group {
   void write(core::Command command, std::string key,
              std::function<void(Result<core::ClientAnswer>)> done);
   void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done);
+  void metrics(std::function<void(Result<api::GroupMetrics>)> done);
 
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
@@ -127,6 +128,10 @@ class Group {
   api::GroupStatus status() const;
   core::Time stamp() const;
 
+  // metrics.cc: the numbers of this loop
+  void count(Index index, const core::LogEntry& entry, const core::Applied& applied);
+  api::GroupMetrics gather() const;
+
   // frames.cc: what peers say
   Status on_hello(const wire::Hello& hello);
   void on_frame(const std::string& peer, wire::Frame frame);
@@ -164,6 +169,8 @@ class Group {
   std::string told_leader_;
   Term told_term_;
   std::vector<core::Event> told_events_;  // of this step, not yet posted
+  core::EventCounts counts_;              // of what was applied anew since this start
+  std::uint64_t leader_changes_ = 0;
 
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, std::pair<std::string, WriteDone>>

@@ -26,6 +26,7 @@ class Observer {
   void watch(const std::vector<core::Watch>& watches);
   /// For a new leader.
   void tell_all();
+  const core::LookCounts& counts() const { return scheduler_.counts(); }
 
  private:
   bool take(const core::Sample& sample);

@@ -67,8 +67,9 @@ void RaftDriver::save() {
           _exit(kExitDiskFailed);
         }
       },
-      [this, last, alive = alive_] {
+      [this, last, began = io::Loop::now(), alive = alive_] {
         if (!*alive) return;
+        persist_times_.observe(io::Loop::now() - began);
         saving_ = false;
         step(raft::Persisted{last});
         if (!saving_ && !unsaved_.empty()) save();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/counts.h"
 #include "io/timer.h"
 #include "io/worker.h"
 #include "raft/raft.h"
@@ -42,6 +43,8 @@ class RaftDriver {
   void step(raft::Input input);
   const raft::Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
+  /// How long batches took to become durable, the wait for the disk worker included.
+  const core::Histogram& persist_times() const { return persist_times_; }
 
  private:
   void carry_out(raft::Output output);
@@ -57,6 +60,7 @@ class RaftDriver {
   Index applied_;
   std::vector<raft::Persist> unsaved_;
   bool saving_ = false;
+  core::Histogram persist_times_{core::latency_bounds()};
   bool stepping_ = false;
   std::deque<raft::Input> waiting_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -94,6 +94,16 @@ void Work::write(core::Command command, std::string key,
   group_->write(std::move(command), std::move(key), std::move(done));
 }
 
+void Work::metrics(std::function<void(Result<api::Metrics>)> done) {
+  group_->metrics([this, done = std::move(done)](Result<api::GroupMetrics> group) {
+    if (!group) return done(std::unexpected(group.error()));
+    done(api::Metrics{.version = FETTLE_VERSION,
+                      .group = std::move(*group),
+                      .work = {ready_, observer_.counts(), api::loop_metrics(loop_)},
+                      .process = io::process_usage()});
+  });
+}
+
 void Work::parse(std::vector<core::SourceFile> files, std::function<void(api::ParseOutcome)> done) {
   auto outcome = std::make_shared<api::ParseOutcome>();
   const bool queued = parser_.submit(

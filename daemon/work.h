@@ -42,6 +42,7 @@ class Work final : public api::Backend {
              std::function<void(Result<core::ClientAnswer>)> done) override;
   void parse(std::vector<core::SourceFile> files,
              std::function<void(api::ParseOutcome)> done) override;
+  void metrics(std::function<void(Result<api::Metrics>)> done) override;
   bool ready() override { return ready_; }
 
  private:

@@ -52,6 +52,7 @@ bool Loop::post(std::function<void()> message) {
     const std::lock_guard lock(mutex_);
     if (mailbox_.size() >= kMailboxMax) return false;
     mailbox_.push_back(std::move(message));
+    most_waited_ = std::max(most_waited_, mailbox_.size());
   }
   uv_async_send(wake_.get());
   return true;
@@ -63,7 +64,16 @@ void Loop::drain() noexcept {
     const std::lock_guard lock(mutex_);
     messages.swap(mailbox_);
   }
-  for (auto& message : messages) message();
+  batch_left_ = messages.size();
+  for (auto& message : messages) {
+    --batch_left_;
+    message();
+  }
+}
+
+Loop::Mailbox Loop::mailbox() {
+  const std::lock_guard lock(mutex_);
+  return {mailbox_.size() + batch_left_, most_waited_};
 }
 
 core::Time Loop::now() {
@@ -90,8 +100,10 @@ void Loop::measure_lag() {
         auto* self = static_cast<Loop*>(handle->data);
         if (self == nullptr) return;
         const core::Time at = now();
-        self->lag_ns_.store(std::max<std::int64_t>(0, (at - self->lag_due_).count()),
-                            std::memory_order_relaxed);
+        const std::int64_t lag = std::max<std::int64_t>(0, (at - self->lag_due_).count());
+        self->lag_ns_.store(lag, std::memory_order_relaxed);
+        self->lag_max_ns_.store(std::max(lag, self->lag_max_ns_.load(std::memory_order_relaxed)),
+                                std::memory_order_relaxed);
         self->lag_due_ = at + kLagInterval;
       },
       static_cast<std::uint64_t>(kMs), static_cast<std::uint64_t>(kMs));

@@ -45,9 +45,20 @@ class Loop {
 
   /// How late the loop's last regular check came, measured every kLagInterval. Any thread.
   core::Duration lag() const { return core::Duration{lag_ns_.load(std::memory_order_relaxed)}; }
+  /// The largest lag() since measure_lag(). Any thread.
+  core::Duration lag_max() const {
+    return core::Duration{lag_max_ns_.load(std::memory_order_relaxed)};
+  }
   static constexpr core::Duration kLagInterval = std::chrono::milliseconds(100);
   /// Starts measuring lag() (it keeps the loop awake ten times a second).
   void measure_lag();
+
+  struct Mailbox {
+    std::size_t waiting = 0;  // messages posted and not yet run
+    std::size_t most = 0;     // that ever waited
+  };
+  /// On the loop's thread.
+  Mailbox mailbox();
 
   uv_loop_t* raw() { return &loop_; }
 
@@ -59,9 +70,12 @@ class Loop {
   Handle<uv_timer_t> lag_timer_;
   core::Time lag_due_;
   std::atomic<std::int64_t> lag_ns_{0};
+  std::atomic<std::int64_t> lag_max_ns_{0};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::deque<std::function<void()>> mailbox_;
+  std::size_t most_waited_ = 0;  // in mailbox_ at once
+  std::size_t batch_left_ = 0;   // of drain(), on the loop's thread
 };
 
 }  // namespace fettle::io

@@ -84,6 +84,7 @@ void Scheduler::run_due() {
     const Key key = due_.begin()->second;
     Target& target = targets_.at(key);
     if (target.in_flight) {
+      ++counts_.missed;
       set_due(key, target, next_slot(target, now));
     } else {
       look(key, target);
@@ -96,6 +97,7 @@ void Scheduler::look(const Key& key, Target& target) {
   target.in_flight = true;
   target.again = false;
   target.began = io::Loop::now();
+  counts_.late.observe(std::max(core::Duration{0}, target.began - target.due));
   set_due(key, target, next_slot(target, target.began));
   target.probe->look(target.spec.timeout,
                      [this, key](Look look) { finished(key, std::move(look)); });
@@ -106,6 +108,7 @@ void Scheduler::finished(const Key& key, Look look) {
   if (found == targets_.end()) return;
   Target& target = found->second;
   target.in_flight = false;
+  counts_.kinds[target.spec.kind].count(look.outcome, look.latency);
   core::Sample sample{.node = target.node,
                       .probe = target.spec.name,
                       .outcome = look.outcome,

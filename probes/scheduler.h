@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/counts.h"
 #include "core/sample.h"
 #include "io/timer.h"
 #include "probes/probe.h"
@@ -31,6 +32,9 @@ class Scheduler {
   /// Replaces what is watched; a (node, revision) that stays keeps its probes and connections.
   /// Answers what could not be made, as sentences.
   std::vector<std::string> watch(const std::vector<core::Watch>& watches);
+
+  /// Of every look since the start.
+  const core::LookCounts& counts() const { return counts_; }
 
  private:
   struct Target {
@@ -59,6 +63,7 @@ class Scheduler {
 
   ProbeContext context_;
   OnSample on_sample_;
+  core::LookCounts counts_;
   io::Timer timer_;
   std::map<Key, Target> targets_;
   std::set<std::pair<core::Time, Key>> due_;

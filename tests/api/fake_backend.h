@@ -44,9 +44,13 @@ class FakeBackend : public Backend {
     parsed.push_back(std::move(files));
     later([this, done = std::move(done)] { done(outcome); });
   }
+  void metrics(std::function<void(Result<Metrics>)> done) override {
+    later([this, done = std::move(done)] { done(numbers); });
+  }
   bool ready() override { return has_leader; }
 
   Snapshot snapshot{std::make_shared<core::State>(), {}, 0};
+  Metrics numbers;
   ParseOutcome outcome;
   core::ClientAnswer answer{.text = "done"};
   std::optional<Error> write_fails;

@@ -118,6 +118,21 @@ TEST_F(Api, AReadIsLinearizableUnlessStaleIsAsked) {
   });
 }
 
+TEST_F(Api, AScrapeIsAnsweredInPrometheusFormatWithoutALeaderToo) {
+  server.on_loop([](FakeBackend& backend, Server&) {
+    backend.has_leader = false;
+    backend.numbers.group.raft.term = 7;
+  });
+  for (const bool over_tcp : {false, true}) {
+    const RawAnswer answer = (over_tcp ? tcp() : local()).get("/metrics");
+    EXPECT_EQ(answer.status, 200);
+    const std::string type = "content-type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    EXPECT_NE(answer.head.find(type), std::string::npos) << answer.head;
+    EXPECT_NE(answer.body.find("\nfettle_raft_term 7\n"), std::string::npos) << answer.body;
+    EXPECT_EQ((over_tcp ? tcp() : local()).post("/metrics").status, over_tcp ? 403 : 404);
+  }
+}
+
 TEST_F(Api, WithoutALeaderOnlyStaleReadsAreAnswered) {
   server.on_loop([](FakeBackend& backend, Server&) { backend.has_leader = false; });
   RawClient client = tcp();
