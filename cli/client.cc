@@ -148,7 +148,7 @@ Result<ordered_json> Client::post(const std::string& path, const ordered_json& b
       .method = "POST",
       .path = path,
       .headers = {{"Content-Type", "application/json"}, {"Idempotency-Key", new_key()}},
-      .body = body.dump()};
+      .body = body.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
   Result<ordered_json> answered = fail(Code::InDoubt, "");
   for (int i = 0; i < kTriesInDoubt; ++i) {
     FETTLE_TRY(const io::HttpAnswer answer, ask(request, kTimeout, nullptr));

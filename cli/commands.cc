@@ -72,6 +72,13 @@ int order_run(const Common& common, const RunOptions& options, const std::string
   return follow_run(common, client, *answer, wanted);
 }
 
+void say_stale(const ordered_json& answer) {
+  const auto age = milliseconds(answer.value("stale_ms", std::int64_t{0}));
+  const auto whole = std::chrono::duration_cast<seconds>(age).count();
+  std::fprintf(stderr, "STALE: what this member last heard of the group, %lld s ago\n",
+               static_cast<long long>(whole));
+}
+
 }  // namespace
 
 int exit_code(Code code) {
@@ -102,14 +109,22 @@ int say(const Error& error) {
 }
 
 int show(const Common& common, const std::string& path, void (*print)(const ordered_json&)) {
-  const auto answer = Client(common.socket, common.server).get(path);
+  Client client(common.socket, common.server);
+  auto answer = client.get(path);
+  int code = 0;
+  if (!answer && answer.error().code == Code::NotLeader) {
+    code = say(answer.error());
+    const char joint = path.find('?') == std::string::npos ? '?' : '&';
+    answer = client.get(path + joint + "consistency=stale");
+    if (answer) say_stale(*answer);
+  }
   if (!answer) return say(answer.error());
   if (common.format == Format::Table) {
     print(*answer);
   } else {
     print_document(common.format, *answer);
   }
-  return 0;
+  return code;
 }
 
 int check_status(const Common& common) {

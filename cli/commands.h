@@ -54,7 +54,8 @@ struct TlsOptions {
   std::string out;
 };
 
-/// A GET of one path, shown by `print` as a table.
+/// A GET of one path, shown by `print` as a table. Without a leader it is what the member last
+/// knew, marked as stale, and the exit code is still 3.
 int show(const Common& common, const std::string& path, void (*print)(const ordered_json&));
 /// Nagios: 0 all is well, 1 an incident is open, 2 a service is down, 3 nobody can tell.
 int check_status(const Common& common);

@@ -35,8 +35,11 @@ std::size_t width(const std::string& text) {
 }  // namespace
 
 void print_document(Format format, const ordered_json& document) {
-  const std::string text =
-      format == Format::Yaml ? spec::yaml_of_json(document.dump()) : document.dump(2);
+  // A file's name may be no UTF-8; what is not is shown as U+FFFD, not thrown about.
+  constexpr auto kReplace = ordered_json::error_handler_t::replace;
+  const std::string text = format == Format::Yaml
+                               ? spec::yaml_of_json(document.dump(-1, ' ', false, kReplace))
+                               : document.dump(2, ' ', false, kReplace);
   std::printf("%s\n", text.c_str());
 }
 

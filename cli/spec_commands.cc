@@ -4,9 +4,24 @@
 #include "cli/commands.h"
 #include "cli/spec_files.h"
 #include "spec/parse.h"
+#include "spec/text.h"
 
 namespace fettle::cli {
 namespace {
+
+/// What is no text cannot be sent; the daemon would see other bytes than the file has.
+Status check_texts(const std::vector<core::SourceFile>& files) {
+  std::string wrong;
+  for (const core::SourceFile& file : files) {
+    const auto bad = spec::bad_text(file.text);
+    if (!bad) continue;
+    wrong += wrong.empty() ? "" : "\n";
+    wrong += to_string(spec::Diagnostic{file.name, bad->place.line, bad->place.column, "",
+                                        bad->what, "plain text", ""});
+  }
+  if (wrong.empty()) return {};
+  return fail(Code::Invalid, wrong);
+}
 
 Result<ordered_json> send(Client& client, const std::vector<core::SourceFile>& files,
                           const std::string& query) {
@@ -28,6 +43,7 @@ void print_changes(const ordered_json& answer) {
 int apply(const Common& common, const SpecOptions& options) {
   const auto files = read_spec_files(options.files);
   if (!files) return say(files.error());
+  if (const Status texts = check_texts(*files); !texts) return say(texts.error());
   Client client(common.socket, common.server);
   const auto planned = send(client, *files, "?dry_run=true");
   if (!planned) return say(planned.error());

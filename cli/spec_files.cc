@@ -25,6 +25,9 @@ Result<std::vector<core::SourceFile>> read_spec_files(const std::vector<std::str
   std::vector<core::SourceFile> files;
   for (const std::string& name : names) {
     auto text = io::read_file(name, spec::kFileBytesMax);
+    if (!text && text.error().code == Code::Invalid) {
+      return fail(Code::Invalid, name + ":1:1: the file is larger than 1 MiB");
+    }
     if (!text) return fail(Code::Invalid, text.error().what);
     files.push_back({name, std::move(*text)});
   }

@@ -32,6 +32,14 @@ void tell(Applying& ap, const Run& run, std::string kind, std::string value, std
                .reason = std::move(reason)});
 }
 
+/// It came to its end, but what was to take the node out failed on the way (`on_failure:
+/// continue`).
+bool left_in_service(const Run& run) {
+  return std::ranges::any_of(run.steps, [](const StepProgress& step) {
+    return step.action == "traffic.isolate" && step.state == StepState::Failed;
+  });
+}
+
 void finish_run(Applying& ap, Run& run, RunState state, std::string reason) {
   run.state = state;
   run.finished_at = ap.state.wall;
@@ -43,7 +51,8 @@ void finish_run(Applying& ap, Run& run, RunState state, std::string reason) {
       step.state = StepState::Cancelled;
     }
   }
-  if (state == RunState::Failed && !run.by_person) {
+  const bool in_vain = state == RunState::Succeeded && left_in_service(run);
+  if ((state == RunState::Failed || in_vain) && !run.by_person) {
     auto& failures = ap.state.failures[run.playbook.name];
     std::erase_if(failures,
                   [&](const RunFailure& f) { return ap.state.now - f.at >= kBreakerWindow; });

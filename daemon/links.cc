@@ -141,18 +141,29 @@ void Links::accept(uv_stream_t* listener, bool unix_socket) {
   auto in = std::make_unique<Incoming>();
   in->stream = std::make_unique<io::Stream>(loop_);
   io::Stream& stream = *in->stream;
-  const bool full = in_.size() >= kIncomingMax;
+  const bool full = in_.size() >= kIncomingMax && !make_room();
   in_.emplace(id, std::move(in));
   stream.accept(listener, unix_socket,
                 {.on_open = [] {},
                  .on_data = [this, id](std::string_view bytes) { heard(id, bytes); },
                  .on_end =
                      [this, id](io::End end, const std::string& text) {
-                       if (end == io::End::Tls) log::warn("link.refused: " + text);
+                       const bool early = in_.at(id)->peer.empty() && end == io::End::Timeout;
+                       if (end == io::End::Tls || early) log::warn("link.refused: " + text);
                        drop(id);
                      }},
                 tls_);
   if (full) drop(id);
+}
+
+/// Drops the oldest connection that has not introduced itself: strangers who only hold connections
+/// open lock no member out.
+bool Links::make_room() {
+  const auto stranger =
+      std::ranges::find_if(in_, [](const auto& one) { return one.second->peer.empty(); });
+  if (stranger == in_.end()) return false;
+  drop(stranger->first);
+  return true;
 }
 
 void Links::heard(std::uint64_t id, std::string_view bytes) {

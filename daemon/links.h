@@ -82,6 +82,7 @@ class Links {
   void lost(Outgoing& out, const std::string& why);
   void reply(Outgoing& out, std::string_view payload);
   void accept(uv_stream_t* listener, bool unix_socket);
+  bool make_room();
   void heard(std::uint64_t id, std::string_view bytes);
   bool payload(std::uint64_t id, std::string_view payload);
   bool take_hello(Incoming& in, const wire::Frame& frame);

@@ -3,6 +3,7 @@
 // HAProxy's own words of why not.
 // Happy path of set: `set server` in every backend → (`shutdown sessions server`) → done.
 // Failures: no socket, an answer too large or cut, no answer in time, HAProxy refuses.
+#include <algorithm>
 #include <charconv>
 #include <deque>
 #include <map>
@@ -24,11 +25,14 @@ constexpr unsigned kAnyMaint = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
 constexpr unsigned kAnyDrain = 0x08 | 0x10;
 constexpr int kRunning = 2;
 
+/// For people and logs: without the blanks around it, bounded, and no byte that is more than text.
 std::string trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return "";
   const auto last = text.find_last_not_of(" \t\r\n");
-  return std::string(text.substr(first, last - first + 1)).substr(0, kErrorTextMax);
+  std::string line(text.substr(first, std::min(last - first + 1, kErrorTextMax)));
+  std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
 }
 
 /// A word that can stand in a command line and name nothing but itself.

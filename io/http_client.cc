@@ -22,6 +22,7 @@ struct HttpConnection::Parser {
   std::size_t header_bytes = 0;
   std::size_t body_bytes_max = 0;
   std::function<void(std::string_view)>* on_body = nullptr;
+  std::size_t interim = 0;
   bool head_request = false;
   bool complete = false;
   bool keep = false;
@@ -42,6 +43,7 @@ struct HttpConnection::Parser {
       return self(p).body({at, size});
     };
     settings.on_message_complete = [](llhttp_t* p) {
+      if (is_interim(p->status_code)) return self(p).skip_interim();
       self(p).complete = true;
       self(p).keep = llhttp_should_keep_alive(p) != 0;
       self(p).answer.status = p->status_code;
@@ -51,6 +53,18 @@ struct HttpConnection::Parser {
     state.data = this;
   }
   static Parser& self(llhttp_t* p) { return *static_cast<Parser*>(p->data); }
+  /// 1xx announce the answer and are none (RFC 9110 §15.2), save for 101, which we never ask for.
+  static bool is_interim(int status) {
+    constexpr int kSwitching = 101;
+    constexpr int kFirstFinal = 200;
+    return status < kFirstFinal && status != kSwitching;
+  }
+  int skip_interim() {
+    answer.headers.clear();
+    if (++interim <= kInterimMax) return 0;
+    refused = "more than " + std::to_string(kInterimMax) + " answers of the kind 1xx";
+    return -1;
+  }
   int count(std::size_t size) {
     header_bytes += size;
     if (header_bytes <= kHeaderBytesMax) return 0;
@@ -93,8 +107,12 @@ void HttpConnection::request(const Target& target, HttpRequest request, core::Du
   request_ = std::move(request);
   done_ = std::move(done);
   got_bytes_ = false;
-  timer_.start(timeout,
-               [this] { timer_.start(std::chrono::milliseconds(1), [this] { expired(); }); });
+  // A loop that was busy past the deadline gives back what it took, once.
+  timer_.start(timeout, [this, timeout, due = Loop::now() + timeout] {
+    const core::Duration late = Loop::now() - due;
+    const core::Duration least = std::chrono::milliseconds(1);
+    timer_.start(std::clamp(late, least, std::max(least, timeout)), [this] { expired(); });
+  });
   reused_ = stream_ != nullptr && stream_->open();
   if (reused_) return send();
   connect();
@@ -138,7 +156,12 @@ void HttpConnection::received(std::string_view bytes) {
   }
   got_bytes_ = true;
   const llhttp_errno_t rc = llhttp_execute(&parser_->state, bytes.data(), bytes.size());
-  if (parser_->complete) return answered();
+  if (parser_->complete) {
+    // Bytes after the answer belong to nothing that was asked: the connection is not kept.
+    const char* end = llhttp_get_error_pos(&parser_->state);
+    if (end != bytes.data() + bytes.size()) parser_->keep = false;
+    return answered();
+  }
   if (rc == HPE_OK) return;
   if (rc == HPE_PAUSED_UPGRADE) return fail_with({.garbage = true, .text = "unexpected upgrade"});
   const std::string why = parser_->refused.empty()

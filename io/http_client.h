@@ -48,6 +48,7 @@ using HttpResult = std::variant<HttpAnswer, HttpFailure>;
 class HttpConnection {
  public:
   static constexpr std::size_t kHeaderBytesMax = 64U * 1024;
+  static constexpr std::size_t kInterimMax = 16;
 
   struct Target {
     std::optional<SockAddress> tcp;

@@ -96,7 +96,7 @@ void Stream::connect_tcp(const SockAddress& to, StreamEvents events, core::Durat
   tls_ = std::move(tls);
   expected_peer_ = server_name;
   make_handle(false);
-  timer_->start(timeout, [this] { end(End::Timeout, "no connection in time"); });
+  limit_opening(timeout);
   auto request = std::make_unique<uv_connect_t>();
   request->data = nullptr;
   const int rc =
@@ -111,10 +111,19 @@ void Stream::connect_tcp(const SockAddress& to, StreamEvents events, core::Durat
   }
 }
 
+/// Timers come before sockets in a turn of the loop: the socket is looked at once more, for a busy
+/// loop must not blame the peer for a connection that is already there.
+void Stream::limit_opening(core::Duration timeout) {
+  timer_->start(timeout, [this] {
+    timer_->start(std::chrono::milliseconds(1),
+                  [this] { end(End::Timeout, "no connection in time"); });
+  });
+}
+
 void Stream::connect_unix(const std::string& path, StreamEvents events, core::Duration timeout) {
   events_ = std::move(events);
   make_handle(true);
-  timer_->start(timeout, [this] { end(End::Timeout, "no connection in time"); });
+  limit_opening(timeout);
   auto request = std::make_unique<uv_connect_t>();
   uv_pipe_connect(request.release(), pipe_.get(), path.c_str(), [](uv_connect_t* r, int status) {
     const std::unique_ptr<uv_connect_t> owned(r);

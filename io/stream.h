@@ -81,7 +81,7 @@ class Stream {
 
   uv_stream_t* raw() const;
   void make_handle(bool unix_socket);
-  void started(int rc);
+  void limit_opening(core::Duration timeout);
   void connected(int status) noexcept;
   void begin_reading();
   void received(ssize_t count, std::string_view bytes) noexcept;

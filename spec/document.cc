@@ -6,6 +6,8 @@
 #include <map>
 #include <sstream>
 
+#include "spec/text.h"
+
 namespace fettle::spec {
 namespace {
 
@@ -33,6 +35,7 @@ class Builder final : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& text) override {
+    refuse_tag(mark, tag);
     Value value;
     value.kind = Value::Kind::Scalar;
     value.place = place_of(mark);
@@ -40,18 +43,26 @@ class Builder final : public YAML::EventHandler {
     value.quoted = tag == "!";
     put(std::move(value));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                        YAML::EmitterStyle::value) override {
+    refuse_tag(mark, tag);
     open(mark, Value::Kind::List);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                   YAML::EmitterStyle::value) override {
+    refuse_tag(mark, tag);
     open(mark, Value::Kind::Map);
   }
   void OnMapEnd() override { close(); }
 
  private:
+  /// `?` and `!` are the parser's own marks of plain and quoted values.
+  static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (tag.empty() || tag == "?" || tag == "!") return;
+    throw Refused{place_of(mark), "tags (!name) are not supported"};
+  }
+
   struct Frame {
     Value value;
     std::map<std::string, int> keys;  // those that stand there already, and their lines
@@ -95,7 +106,8 @@ class Builder final : public YAML::EventHandler {
       if (value.kind != Value::Kind::Scalar) throw Refused{value.place, "a key must be a text"};
       const auto [first, fresh] = frame.keys.emplace(value.text, value.place.line);
       if (!fresh) {
-        throw Refused{value.place, "the key '" + value.text + "' stands twice; first at line " +
+        throw Refused{value.place, "the key '" + shown(value.text) +
+                                       "' stands twice; first at line " +
                                        std::to_string(first->second)};
       }
       frame.key = std::move(value.text);
@@ -117,12 +129,11 @@ class Builder final : public YAML::EventHandler {
 }  // namespace
 
 std::string Value::describe() const {
-  constexpr std::size_t kShown = 40;
   switch (kind) {
     case Kind::Null:
       return "nothing";
     case Kind::Scalar:
-      return "'" + text.substr(0, kShown) + (text.size() > kShown ? "…" : "") + "'";
+      return "'" + shown(text) + "'";
     case Kind::List:
       return "a list";
     case Kind::Map:
@@ -135,6 +146,11 @@ Value read_document(const std::string& file, std::string_view text,
                     std::vector<Diagnostic>& diagnostics) {
   if (text.size() > kFileBytesMax) {
     diagnostics.push_back({file, 1, 1, "", "the file is larger than 1 MiB", "", ""});
+    return {};
+  }
+  if (const auto bad = bad_text(text)) {
+    diagnostics.push_back(
+        {file, bad->place.line, bad->place.column, "", bad->what, "plain text", ""});
     return {};
   }
   try {

@@ -5,6 +5,7 @@
 
 #include "core/allow.h"
 #include "spec/reader.h"
+#include "spec/text.h"
 
 namespace fettle::spec {
 namespace {
@@ -27,7 +28,8 @@ std::optional<core::Address> take_address(Reader& reader, const std::string& key
   const auto text = reader.text(key);
   if (!text) return std::nullopt;
   auto address = parse_address(*text);
-  if (!address) reader.wrong(*reader.take(key), key, "'" + *text + "' is no address", "host:port");
+  if (!address)
+    reader.wrong(*reader.take(key), key, "'" + shown(*text) + "' is no address", "host:port");
   return address;
 }
 
@@ -47,6 +49,12 @@ void parse_listen(Report& report, const Value& value, MemberFile& member) {
     }
   }
   member.listen_socket = reader.text_or("socket", member.listen_socket);
+  if (const Value* socket = reader.take("socket");
+      socket != nullptr &&
+      !(member.listen_socket.starts_with('/') && is_socket(member.listen_socket))) {
+    reader.wrong(*socket, "socket", socket->describe() + " does not fit",
+                 "an absolute path of at most 107 bytes");
+  }
 }
 
 /// Of election_timeout and heartbeat, one that stands alone takes the other with it.
@@ -70,7 +78,7 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
   Reader reader(report, value, "cluster");
   member.cluster = reader.text_or("name", member.cluster);
   if (!is_name(member.cluster)) {
-    reader.wrong(*reader.take("name"), "name", "'" + member.cluster + "' is no name");
+    reader.wrong(*reader.take("name"), "name", "'" + shown(member.cluster) + "' is no name");
   }
   reader.word_or("role", "voter", {"voter"}, {"agent"});
   std::set<std::string> names;
@@ -84,9 +92,9 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
       one.need("address", "host:port");
     }
     if (!is_name(peer.name) && !peer.name.empty())
-      one.wrong(item, "name", "'" + peer.name + "' is no name");
+      one.wrong(item, "name", "'" + shown(peer.name) + "' is no name");
     if (!names.insert(peer.name).second) {
-      one.wrong(item, "name", "a second member '" + peer.name + "'");
+      one.wrong(item, "name", "a second member '" + shown(peer.name) + "'");
     }
     member.members.push_back(std::move(peer));
   });
@@ -104,14 +112,31 @@ void parse_tls(Report& report, const Value& value, MemberFile& member) {
   member.tls_key = reader.need_text("key", "a PEM file");
 }
 
+/// What reads like a regular expression would allow nothing here, silently.
+bool is_socket_pattern(std::string_view text) {
+  std::string plain(text);
+  std::ranges::replace(plain, '*', 'x');
+  std::ranges::replace(plain, '?', 'x');
+  const bool regular = text.find_first_of("^$()[]{}|\\+") != std::string_view::npos;
+  if (text.starts_with('[')) return parse_address(text).has_value();
+  if (text.starts_with('/')) return !regular && is_one_line(text);
+  return !regular && text.rfind(':') != std::string_view::npos &&
+         plain.find('/') == std::string::npos;
+}
+
 void parse_allow(Report& report, const Value& value, MemberFile& member) {
   Reader reader(report, value, "allow");
-  for (const char* word : {"haproxy", "exec"}) {
-    if (reader.take(word) != nullptr) member.allow[word] = reader.texts(word);
+  if (reader.take("haproxy") != nullptr) {
+    member.allow["haproxy"] = reader.texts_that("haproxy", is_socket_pattern,
+                                                "an absolute path, or host:port; * and ? stand for"
+                                                " what varies");
+  }
+  if (reader.take("exec") != nullptr) {
+    member.allow["exec"] = reader.texts("exec");
   }
   for (const std::string& pattern : member.allow["exec"]) {
     if (core::is_plain_path(pattern)) continue;
-    reader.wrong(*reader.take("exec"), "exec", "'" + pattern + "' matches no program",
+    reader.wrong(*reader.take("exec"), "exec", "'" + shown(pattern) + "' matches no program",
                  "absolute paths without '..', * and ? for parts of a name");
   }
   if (member.allow["exec"].empty()) member.allow.erase("exec");
@@ -128,7 +153,7 @@ void check_group(Report& report, const Value& root, MemberFile& member) {
     std::vector<std::string> names;
     for (const MemberAddress& one : member.members) names.push_back(one.name);
     report.add(root.place, "cluster.members",
-               "this member, '" + member.node_name + "', is not among them", "",
+               "this member, '" + shown(member.node_name) + "', is not among them", "",
                nearest(member.node_name, names));
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "spec/sections.h"
+#include "spec/text.h"
 
 namespace fettle::spec {
 namespace {
@@ -41,7 +42,7 @@ void check_references(const std::vector<Reference>& references,
     if (taken.contains(use.name)) continue;
     if (diagnostics.size() >= kDiagnosticsMax) return;
     diagnostics.push_back({use.file, use.place.line, use.place.column, use.path,
-                           "there is no " + kind + " named '" + use.name + "'", "",
+                           "there is no " + kind + " named '" + shown(use.name) + "'", "",
                            nearest(use.name, names)});
   }
 }
@@ -75,12 +76,13 @@ std::string take_name(Section& section, Reader& reader, std::map<std::string, st
   const Value* value = reader.take("name");
   if (name.empty() || value == nullptr) return name;
   if (!is_name(name)) {
-    reader.wrong(*value, "name", "'" + name + "' is no name",
+    reader.wrong(*value, "name", "'" + shown(name) + "' is no name",
                  "letters, digits, '.', '_' and '-', at most 63");
   }
   const auto [first, fresh] =
       taken.emplace(name, section.report.file + ":" + std::to_string(value->place.line));
-  if (!fresh) reader.wrong(*value, "name", "'" + name + "' is taken; first in " + first->second);
+  if (!fresh)
+    reader.wrong(*value, "name", "'" + shown(name) + "' is taken; first in " + first->second);
   return name;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/fields.h"
 #include "spec/sections.h"
+#include "spec/text.h"
 
 namespace fettle::spec {
 namespace {
@@ -27,9 +28,12 @@ constexpr std::size_t kStepsMax = 100;
 void check_text(Reader& reader, const std::string& name, const Value& text) {
   for (const core::FieldUse& use : core::uses(text.text)) {
     if (!use.problem.empty()) {
-      reader.wrong(text, name, use.problem, "${a.b}");
+      const bool long_one = use.name.size() > kShownBytesMax;
+      reader.wrong(text, name,
+                   long_one ? "'" + shown(use.name) + "' is not a field reference" : use.problem,
+                   "${a.b}");
     } else if (std::ranges::find(kFields, use.name) == kFields.end()) {
-      reader.wrong(text, name, "there is no field '" + use.name + "'",
+      reader.wrong(text, name, "there is no field '" + shown(use.name) + "'",
                    "a field such as node.name or incident.reason", nearest(use.name, kFields));
     }
   }
@@ -75,8 +79,10 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, std::set<std::st
   if (!step.id.empty()) {
     const Value& id = *reader.take("id");
     if (!is_name(step.id))
-      reader.wrong(id, "id", "'" + step.id + "' is no name", "letters, digits, '.', '_' and '-'");
-    if (!taken.insert(step.id).second) reader.wrong(id, "id", "a second step '" + step.id + "'");
+      reader.wrong(id, "id", "'" + shown(step.id) + "' is no name",
+                   "letters, digits, '.', '_' and '-'");
+    if (!taken.insert(step.id).second)
+      reader.wrong(id, "id", "a second step '" + shown(step.id) + "'");
   }
   reader.later({"if", "compensate", "parallel"});
   step.timeout = reader.duration_or("timeout", seconds(30), milliseconds(10), hours(24));

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/allow.h"
+#include "spec/text.h"
 
 namespace fettle::spec {
 namespace {
@@ -17,6 +18,7 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_visible(char c) { return c > ' ' && c <= '~'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// A host name or IPv4 address; in brackets, an IPv6 address, perhaps with its `%interface`.
@@ -72,8 +74,9 @@ Reader::~Reader() {
   for (const Value::Entry& entry : value_.map) {
     if (taken_.contains(entry.key)) continue;
     if (report_.full()) return;
-    report_.add(entry.place, path_of(entry.key), "unknown key '" + entry.key + "'",
-                "one of " + joined(known_), nearest(entry.key, known_));
+    const std::string key = shown(entry.key);
+    report_.add(entry.place, path_of(key), "unknown key '" + key + "'", "one of " + joined(known_),
+                nearest(entry.key, known_));
   }
 }
 
@@ -113,6 +116,10 @@ std::optional<std::string> Reader::text(const std::string& key) {
   if (found == nullptr) return std::nullopt;
   if (found->kind != Value::Kind::Scalar || found->text.empty()) {
     wrong(*found, key, found->describe() + " stands here", "a text");
+    return std::nullopt;
+  }
+  if (!is_one_line(found->text)) {
+    wrong(*found, key, found->describe() + " stands here", "a text without control characters");
     return std::nullopt;
   }
   return found->text;
@@ -177,6 +184,20 @@ std::vector<std::string> Reader::texts(const std::string& key) {
   if (ok) return list;
   wrong(*found, key, found->describe() + " stands here", "a list of texts");
   return {};
+}
+
+std::vector<std::string> Reader::texts_that(const std::string& key, bool (*fits)(std::string_view),
+                                            const std::string& expected) {
+  const std::vector<std::string> list = texts(key);
+  const Value* found = take(key);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (fits(list[i])) continue;
+    const bool alone = found->kind == Value::Kind::Scalar;
+    const Value& one = alone ? *found : found->list[i];
+    wrong(one, key + (alone ? "" : "[" + std::to_string(i) + "]"), one.describe() + " does not fit",
+          expected);
+  }
+  return list;
 }
 
 std::string Reader::word_or(const std::string& key, std::string otherwise,
@@ -296,18 +317,16 @@ std::optional<core::Option> Reader::option(const core::OptionSpec& spec, const V
       return *duration;
     }
     case OptionType::Path:
-      if (value.text[0] != '/' || value.text.find_first_of(" \r\n") != std::string::npos) {
+      if (value.text[0] != '/' || !std::ranges::all_of(value.text, is_visible)) {
         return refuse("a path that begins with /, without blanks");
       }
       return value.text;
     case OptionType::Url:
-      if (!value.text.starts_with("http://") && !value.text.starts_with("https://")) {
-        return refuse("an http:// or https:// address");
-      }
+      if (!is_url(value.text)) return refuse("an http:// or https:// address");
       return value.text;
     case OptionType::Socket:
-      if (value.text[0] != '/' && !parse_address(value.text))
-        return refuse("an absolute path, or host:port");
+      if (!is_socket(value.text))
+        return refuse("an absolute path of at most 107 bytes, or host:port");
       return value.text;
     case OptionType::Secret:
       if (!is_name(value.text)) return refuse("the name of a secret");
@@ -388,6 +407,35 @@ std::optional<core::Address> parse_address(std::string_view text) {
   if (bracketed) host = host.substr(1, host.size() - 2);
   if (!port || *port == 0 || !is_host(host, bracketed)) return std::nullopt;
   return core::Address{std::string(host), *port};
+}
+
+bool is_url(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view name = text.substr(0, scheme);
+  if (name != "http" && name != "https") return false;
+  if (!std::ranges::all_of(text, is_visible)) return false;
+  std::string_view host = text.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  host = host.substr(host.rfind('@') + 1);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    return is_host(host.substr(1, host.size() - 2), true);
+  }
+  return host.find(':') == std::string_view::npos ? is_host(host, false)
+                                                  : parse_address(host).has_value();
+}
+
+bool is_socket(std::string_view text) {
+  constexpr std::size_t kUnixPathMax = 107;
+  if (!text.starts_with('/')) return parse_address(text).has_value();
+  return text.size() <= kUnixPathMax && is_one_line(text);
+}
+
+bool is_server_name(std::string_view text) {
+  constexpr std::size_t kServerNameMax = 128;
+  return !text.empty() && text.size() <= kServerNameMax && std::ranges::all_of(text, [](char c) {
+    return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.' || c == ':';
+  });
 }
 
 bool is_name(std::string_view text) {

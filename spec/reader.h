@@ -54,6 +54,9 @@ class Reader {
                              core::Duration max);
   /// A list of texts, or one text.
   std::vector<std::string> texts(const std::string& key);
+  /// The same, each one checked; of those that do not fit `expected` says what would.
+  std::vector<std::string> texts_that(const std::string& key, bool (*fits)(std::string_view),
+                                      const std::string& expected);
   /// One of the words; a word of `later_words` is not supported yet.
   std::string word_or(const std::string& key, std::string otherwise,
                       const std::vector<std::string>& words,
@@ -91,6 +94,13 @@ class Reader {
 std::optional<core::Duration> parse_duration(std::string_view text);
 /// `host:port`, `[::1]:80`.
 std::optional<core::Address> parse_address(std::string_view text);
+/// An http:// or https:// address with a host, and a port from 1 to 65535 if one stands there.
+bool is_url(std::string_view text);
+/// An absolute path that fits a unix socket's address, or host:port.
+bool is_socket(std::string_view text);
+/// A server's or backend's name at a director: letters, digits, `.`, `_`, `-`, `:`; anything else
+/// could end its command line and begin another one.
+bool is_server_name(std::string_view text);
 /// A name of ours: letters, digits, `.`, `_`, `-`; at most 63.
 bool is_name(std::string_view text);
 

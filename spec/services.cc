@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "spec/sections.h"
+#include "spec/text.h"
 
 namespace fettle::spec {
 namespace {
@@ -15,6 +16,8 @@ const std::vector<std::string> kEngines{"generic", "vllm",     "sglang", "triton
 const std::vector<std::string> kLaterProbes{"inference", "director", "grpc",   "process", "gpu",
                                             "system",    "metrics",  "engine", "exec"};
 const std::vector<std::string> kLaterDirectors{"nginx", "nftables", "address", "etcd"};
+constexpr std::string_view kServerName =
+    "a name at the director: letters, digits, '.', '_', '-' and ':'";
 constexpr std::uint32_t kNodesMax = 1000;
 
 void parse_node(Section& section, core::ServiceSpec& service, const Value& item,
@@ -31,9 +34,18 @@ void parse_node(Section& section, core::ServiceSpec& service, const Value& item,
                    "host:port, the port from 1 to 65535");
     }
   }
-  node.host = reader.text_or("host", "");
+  if (const auto host = reader.text("host")) {
+    node.host = *host;
+    if (!is_name(*host)) {
+      reader.wrong(*reader.take("host"), "host", "'" + shown(*host) + "' is no name", "a member");
+    }
+  }
   node.zone = reader.text_or("zone", "");
   node.server = reader.text_or("server", node.name);
+  if (const Value* server = reader.take("server");
+      server != nullptr && !is_server_name(node.server)) {
+    reader.wrong(*server, "server", server->describe() + " does not fit", std::string(kServerName));
+  }
   reader.word_or("role", "active", {"active"}, {"standby"});
   reader.later({"unit", "ports", "parts"});
   service.nodes.push_back(std::move(node));
@@ -75,9 +87,12 @@ void parse_traffic(Section& section, core::ServiceSpec& service, const Value& va
   const core::KindSpec* kind = take_kind(reader, director_kinds(), kLaterDirectors, "kind");
   if (kind == nullptr) return reader.take_rest();
   service.traffic.kind = kind->name;
-  service.traffic.hosts = reader.texts("hosts");
+  service.traffic.hosts = reader.texts_that("hosts", is_name, "the name of a member");
   reader.later({"drain_timeout"});
   service.traffic.options = reader.options(*kind);
+  if (service.traffic.options.contains("backend")) {
+    reader.texts_that("backend", is_server_name, std::string(kServerName));
+  }
 }
 
 }  // namespace

@@ -40,6 +40,25 @@ TEST_F(Bounds, AFileOfOneMebibyteIsReadAndALargerOneIsNot) {
             "a.yaml:1:1: the file is larger than 1 MiB\n");
 }
 
+TEST_F(Bounds, AFileOfTenMebibytesIsRefusedUnread) {
+  const std::string bomb = "a: &a [" + std::string(10 * kFileBytesMax, '*');
+  EXPECT_EQ(told(parse_text(bomb).diagnostics),
+            "a.yaml:1:1: all files together are larger than 8 MiB\n");
+}
+
+TEST_F(Bounds, ATextOfHalfAMebibyteIsCutWhereverItIsTold) {
+  const std::string huge(kFileBytesMax / 2, 'x');
+  for (const std::string& text :
+       {"version: 1\nservices: [{name: " + huge + ", nodes: [{name: a, address: a:1}]}]\n",
+        "version: 1\nroute: {receiver: " + huge + "}\n", "version: 1\n? " + huge + "\n: 1\n",
+        "version: " + huge + "\n",
+        "version: 1\nservices: [{name: c, nodes: [{name: a, address: " + huge + "}]}]\n"}) {
+    const std::string all = told(parse_text(text).diagnostics);
+    EXPECT_FALSE(all.empty());
+    EXPECT_LT(all.size(), 1000U) << all.substr(0, 1000);
+  }
+}
+
 TEST_F(Bounds, AllFilesTogetherHaveABoundToo) {
   const std::string text = "version: 1\n#" + std::string(kFileBytesMax - 20, 'x');
   std::vector<core::SourceFile> files;

@@ -33,6 +33,7 @@ class Processes {
       const over = (how) => {
         if (one.ended) return;
         one.ended = true;
+        one.how = how;
         if (!one.asked) this.bus.fail(new Error(`${name} ended by itself (${how})`));
         resolve();
       };
@@ -43,7 +44,7 @@ class Processes {
     return one;
   }
 
-  /** kill -9, or another signal that ends it; `exit` of the process tells when it is gone. */
+  /** kill -9, or another signal that ends it; `exit` tells when it is gone, then `how` it ended. */
   kill(name, signal = 'SIGKILL') {
     const one = this.started.get(name);
     one.asked = true;
