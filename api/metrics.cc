@@ -143,10 +143,10 @@ void tell_runs(Exposition& out, const GroupMetrics& group) {
   out.one("fettle_attempts_failed_total", Type::Counter,
           "Attempts at a step that failed and were followed by another.", events.attempts_failed);
   out.family("fettle_tasks_finished_total", Type::Counter, "Answers of hosts to tasks, by result.");
-  for (const auto state : {core::TaskState::Done, core::TaskState::Failed, core::TaskState::InDoubt,
-                           core::TaskState::Refused, core::TaskState::Cancelled}) {
-    out.add({{"result", to_string(state)}}, of(events.tasks, state));
-  }
+  each<core::TaskState>([&](core::TaskState state, std::string_view word) {
+    if (state == core::TaskState::Open || state == core::TaskState::Expired) return;  // no answers
+    out.add({{"result", word}}, of(events.tasks, state));
+  });
   out.one("fettle_task_late_answers_total", Type::Counter,
           "Answers of hosts to attempts that were closed already; not applied.",
           events.late_answers);
