@@ -54,6 +54,8 @@ test('the judge of a soak passes what is flat and names what is not', () => {
   assert.deepStrictEqual(judged(windowOf()), []);
   const peak = windowOf((i) => (i % 20 === 0 ? { rss_kib: 40000, descriptors: 31 } : {}));
   assert.deepStrictEqual(judged(peak), [], 'single peaks are no growth');
+  const half = windowOf((i) => ({ descriptors: i % 20 < (i < 50 ? 9 : 11) ? 30 : 29 }));
+  assert.deepStrictEqual(judged(half), [], 'a node that is down half of the time is no growth');
   assert.match(judged(windowOf((i) => ({ rss_kib: 20000 + 10 * i })))[0], /RSS grew by 800 KiB/);
   assert.match(judged(windowOf((i) => ({ descriptors: 30 + (i >> 5) })))[0], /descriptors changed/);
   assert.match(judged(windowOf((i) => ({ threads: i < 50 ? 5 : 6 })))[0], /threads changed by 1/);

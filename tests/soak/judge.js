@@ -18,11 +18,17 @@ function median(numbers) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The median of the last fifth of a window minus that of its first fifth, for one figure. */
-function growth(samples, key) {
+/** What a quarter of the numbers reach. */
+function upperQuartile(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * 0.75)];
+}
+
+/** `measure` of the last fifth of a window minus that of its first fifth, for one figure. */
+function growth(samples, key, measure = median) {
   const fifth = Math.max(1, Math.floor(samples.length / FIFTHS));
   const values = samples.map((sample) => sample[key]);
-  return median(values.slice(-fifth)) - median(values.slice(0, fifth));
+  return measure(values.slice(-fifth)) - measure(values.slice(0, fifth));
 }
 
 const round = (number, digits = 1) => Number(number.toFixed(digits));
@@ -48,8 +54,9 @@ function windowFigures(samples, before, after, elapsedS) {
     rss_kib: median(samples.map((one) => one.rss_kib)),
     rss_growth_kib: growth(samples, 'rss_kib'),
     heap_growth_kib: growth(samples, 'heap_kib'),
-    // A look at /proc may fall into an alert's connection or a flap's gap: the fifths' medians.
-    descriptors_growth: growth(samples, 'descriptors'),
+    // A node that is down has no connection, for about half of the time: a median would tell of
+    // chance. The upper quartile is the count while all are up, without an alert's short peaks.
+    descriptors_growth: growth(samples, 'descriptors', upperQuartile),
     threads_growth: growth(samples, 'threads'),
     databases_kib: samples.at(-1)['group.db'] + samples.at(-1)['host.db'],
     wal_kib_max: Math.max(...samples.map((one) => one['group.db-wal'] + one['host.db-wal'])),
