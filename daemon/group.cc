@@ -40,6 +40,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       sweeper_(loop),
       applied_clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
+      leader_known_(io::Loop::now()),
       told_before_(loaded.entries.empty() ? Index{} : loaded.entries.back().index) {
   loop.measure_lag();
   std::vector<Peer> peers;
@@ -295,9 +296,46 @@ void Group::arm_wake() {
   });
 }
 
+/// The one alert that needs no log: a group without a leader decides nothing, and somebody must know.
+void Group::watch_leadership() {
+  const core::Time now = io::Loop::now();
+  if (!driver_->raft().leader().empty()) {
+    leader_known_ = now;
+    if (!no_leader_told_) return;
+    tell_no_leader(core::AlertStatus::Resolved, "the group has a leader again");
+    no_leader_told_.reset();
+  } else if (!no_leader_told_ && now - leader_known_ >= kNoLeaderAfter) {
+    no_leader_told_ = driver_->raft().term();
+    tell_no_leader(core::AlertStatus::Firing,
+                   self() + " has known no leader for " + core::to_string(kNoLeaderAfter) +
+                       ": nothing is decided and nothing is acted on (cluster.no_leader)");
+  }
+}
+
+void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
+  const core::State& state = engine_.state();
+  log::warn("cluster.no_leader " + std::string(to_string(status)) + ": " + text);
+  const auto receiver = std::ranges::find(state.spec.receivers, state.spec.route_receiver,
+                                          &core::ReceiverSpec::name);
+  if (receiver == state.spec.receivers.end()) return;
+  core::Alert alert;
+  alert.key = config_.cluster + "/no_leader-" + self() + "-" +
+              std::to_string(no_leader_told_->value) + "/" + std::string(to_string(status)) + "/1";
+  alert.receiver = receiver->name;
+  alert.status = status;
+  alert.severity = status == core::AlertStatus::Firing ? core::Severity::Critical
+                                                       : core::Severity::Info;
+  alert.text = text;
+  to_work([this, spec = *receiver, key = alert.key,
+           body = api::webhook_body(state, alert, io::Loop::wall_now())] {
+    events_.deliver(spec, key, body);
+  });
+}
+
 /// Callers that waited too long are told that the outcome is not known.
 void Group::sweep() {
   propose_refused();
+  watch_leadership();
   const core::Time now = io::Loop::now();
   const auto in_doubt = [](const std::string& key) {
     return fail(

@@ -44,6 +44,8 @@ class Group {
   /// How long a caller waits before it is told that the outcome is not known.
   static constexpr core::Duration kAnswerTimeout = std::chrono::seconds(5);
   static constexpr std::size_t kPendingMax = 4096;
+  /// Without a leader for this long each voter tells the route by itself (CONTRACT "Alerts").
+  static constexpr core::Duration kNoLeaderAfter = std::chrono::seconds(60);
 
   Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
         GroupConfig config, store::LoadedGroup loaded, std::shared_ptr<io::TlsContext> tls,
@@ -104,6 +106,8 @@ class Group {
   void tell_watches();
   void arm_wake();
   void sweep();
+  void watch_leadership();
+  void tell_no_leader(core::AlertStatus status, const std::string& text);
   void check_voters() const;
   Index finished_below() const;
   void to_work(std::function<void()> message);
@@ -165,6 +169,8 @@ class Group {
   bool wake_proposed_ = false;
   core::Time applied_clock_;  // this host's clock when it last applied
   core::Time leader_heard_;
+  core::Time leader_known_;             // when one was last known
+  std::optional<Term> no_leader_told_;  // the term in which its absence was told
   Index told_before_;  // entries up to here were applied, and told, before this start
   std::string told_leader_;
   Term told_term_;

@@ -19,10 +19,11 @@ struct Resolver::Lookup {
 
 Resolver::~Resolver() { *alive_ = false; }
 
-std::optional<SockAddress> Resolver::known(const std::string& host, std::uint16_t port) const {
+std::optional<SockAddress> Resolver::known(const std::string& host, std::uint16_t port) {
   if (auto numeric = parse_numeric(host, port)) return numeric;
   const auto cached = cache_.find(host);
-  if (cached == cache_.end() || Loop::now() - cached->second.at > kFreshFor) return std::nullopt;
+  if (cached == cache_.end()) return std::nullopt;
+  if (Loop::now() - cached->second.at > kFreshFor) look_up(host);
   return parse_numeric(cached->second.numeric, port);
 }
 
@@ -34,9 +35,22 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Done done) {
     });
     return;
   }
-  auto& waiters = waiting_[host];
-  waiters.push_back({port, std::move(done)});
-  if (waiters.size() > 1) return;
+  if (waiting_count_ >= kWaitingMax) {
+    loop_.post([alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
+      if (const auto still = alive.lock(); still && *still) {
+        done(fail(Code::Busy, "too many names wait to be resolved"));
+      }
+    });
+    return;
+  }
+  look_up(host);
+  ++waiting_count_;
+  waiting_[host].push_back({port, std::move(done)});
+}
+
+/// Queues the name unless it is asked for already.
+void Resolver::look_up(const std::string& host) {
+  if (!waiting_.try_emplace(host).second) return;
   queue_.push_back(host);
   start_next();
 }
@@ -94,6 +108,7 @@ void Resolver::finished(const std::string& host, Result<std::string> numeric) {
   }
   auto waiters = std::move(waiting_[host]);
   waiting_.erase(host);
+  waiting_count_ -= waiters.size();
   const auto alive = alive_;
   for (Waiting& waiter : waiters) {
     if (!numeric) {

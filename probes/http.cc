@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "io/http_client.h"
+#include "probes/name_lookup.h"
 #include "probes/probe.h"
 
 namespace fettle::probes {
@@ -42,27 +43,21 @@ class HttpProbe final : public Probe {
       : address_(address),
         path_(std::move(path)),
         expected_(expected),
-        context_(context),
+        name_(context),
         connection_(context.loop) {
     connection_.set_on_idle_closed([this] {
       if (on_alarm_) on_alarm_();
     });
   }
-  ~HttpProbe() override { *alive_ = false; }
 
   void look(core::Duration timeout, Done done) override {
     done_ = std::move(done);
     began_ = io::Loop::now();
     timeout_ = timeout;
-    if (const auto known = context_.resolver.known(address_.host, address_.port))
-      return ask(*known);
-    context_.resolver.resolve(address_.host, address_.port,
-                              [this, alive = alive_](Result<io::SockAddress> address) {
-                                if (!*alive) return;
-                                if (!address)
-                                  return finish(core::Outcome::CannotProbe, address.error().what);
-                                ask(*address);
-                              });
+    name_.find(address_, timeout, [this](const Result<io::SockAddress>& address) {
+      if (!address) return finish(core::Outcome::CannotProbe, address.error().what);
+      ask(*address);
+    });
   }
 
  private:
@@ -92,12 +87,11 @@ class HttpProbe final : public Probe {
   core::Address address_;
   std::string path_;
   Range expected_;
-  ProbeContext& context_;
+  NameLookup name_;
   io::HttpConnection connection_;
   Done done_;
   core::Time began_;
   core::Duration timeout_{0};
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "io/timer.h"
+#include "probes/name_lookup.h"
 #include "probes/probe.h"
 
 namespace fettle::probes {
@@ -12,23 +13,16 @@ namespace {
 class TcpProbe final : public Probe {
  public:
   TcpProbe(core::Address address, ProbeContext& context)
-      : address_(std::move(address)), context_(context) {}
-  ~TcpProbe() override { *alive_ = false; }
+      : address_(std::move(address)), context_(context), name_(context) {}
 
   void look(core::Duration timeout, Done done) override {
     done_ = std::move(done);
     began_ = io::Loop::now();
     timeout_ = timeout;
-    if (const auto known = context_.resolver.known(address_.host, address_.port)) {
-      return connect(*known);
-    }
-    context_.resolver.resolve(address_.host, address_.port,
-                              [this, alive = alive_](Result<io::SockAddress> address) {
-                                if (!*alive) return;
-                                if (!address)
-                                  return finish(core::Outcome::CannotProbe, address.error().what);
-                                connect(*address);
-                              });
+    name_.find(address_, timeout, [this](const Result<io::SockAddress>& address) {
+      if (!address) return finish(core::Outcome::CannotProbe, address.error().what);
+      connect(*address);
+    });
   }
 
  private:
@@ -52,11 +46,11 @@ class TcpProbe final : public Probe {
 
   core::Address address_;
   ProbeContext& context_;
+  NameLookup name_;
   std::unique_ptr<io::Stream> stream_;
   Done done_;
   core::Time began_;
   core::Duration timeout_{0};
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace
