@@ -33,6 +33,7 @@ struct Profile {
   Instant between_blows{0};
   Instant between_asks{0};
   bool forces = false;        // persons use --force
+  bool programs = false;      // a playbook runs a program, which no one may repeat blindly
   std::size_t stay_dead = 0;  // voters that do not come back
 };
 
