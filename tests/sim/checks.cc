@@ -52,6 +52,15 @@ void Checks::restores(const std::string& host, const std::string& node) {
   if (out_[node].empty()) out_freely_.erase(node);
 }
 
+void Checks::program_ran(const core::TaskKey& key) {
+  const auto [before, first] = ran_.try_emplace({key.run, key.step}, key);
+  if (first) return;
+  broken("a program ran for " + core::to_string(key) + ", and may have done its work for " +
+         core::to_string(before->second));
+}
+
+void Checks::program_said_no(const core::TaskKey& key) { ran_.erase({key.run, key.step}); }
+
 void Checks::fence_persisted(const std::string& host, Term term) {
   if (term < fences_[host]) broken("the durable fence of " + host + " went back");
   fences_[host] = term;

@@ -24,6 +24,10 @@ class Checks {
   /// A person changed a director: what is out is not Fettle's alone any more.
   void meddled() { forced_ = true; }
   void restores(const std::string& host, const std::string& node);
+  /// A program has begun its work; it may not once more for the same step of the same run, unless
+  /// its own exit code said that it failed.
+  void program_ran(const core::TaskKey& key);
+  void program_said_no(const core::TaskKey& key);
   /// The newest term that the host's journal holds.
   void fence_persisted(const std::string& host, Term term);
 
@@ -53,6 +57,7 @@ class Checks {
 
   std::set<core::TaskKey> acted_, undone_;
   std::map<std::pair<std::string, std::string>, core::TaskKey> acting_;  // by host, resource
+  std::map<std::pair<RunId, std::uint32_t>, core::TaskKey> ran_;         // by run, step
   std::map<std::string, Term> fences_;                                   // durable, by host
   std::map<RunId, std::pair<bool, bool>> runs_;                          // by a person, forced
   std::map<std::string, std::set<std::string>> out_;                     // node → hosts

@@ -48,6 +48,7 @@ void Member::found_group() {
   for (const std::string& name : world_.names()) {
     core::MemberFacts facts;
     facts.name = name;
+    facts.allow["exec"] = {"/lib/*"};
     found.voters.push_back(facts);
   }
   if (engine_->state().cluster.empty()) propose(std::move(found));

@@ -4,6 +4,12 @@
 
 namespace fettle::sim {
 
+namespace {
+
+bool is_program(const core::Task& task) { return task.action == "exec.run"; }
+
+}  // namespace
+
 void Director::act(const core::Task& task, Done done) {
   checks_.acts(host_, task);
   const std::uint64_t number = ++number_;
@@ -13,6 +19,7 @@ void Director::act(const core::Task& task, Done done) {
   const auto second = milliseconds(rng_.between(1, slow ? 800 : 10));
   const bool fails = troubled_ && rng_.chance(6);
   const bool loses_answer = troubled_ && rng_.chance(4);
+  const bool says_no = is_program(task) && rng_.chance(30);
   clock_.after(first, [=, this, key = task.key] {
     const auto found = acts_.find(key);
     if (found == acts_.end() || found->second.number != number) return;
@@ -23,6 +30,10 @@ void Director::act(const core::Task& task, Done done) {
     const auto found = acts_.find(key);
     if (found == acts_.end() || found->second.number != number) return;
     if (loses_answer) return end(key, {core::TaskState::InDoubt, "the answer was lost", {}});
+    if (says_no) {
+      checks_.program_said_no(key);
+      return end(key, {core::TaskState::Failed, "exit code 1", {}});
+    }
     const bool isolates = found->second.task.action == "traffic.isolate";
     core::Options output{{"pid", process()},
                          {"found", std::string(found->second.was_out ? "maint" : "ready")},
@@ -33,6 +44,7 @@ void Director::act(const core::Task& task, Done done) {
 
 void Director::take_effect(Act& act) {
   act.effective = true;
+  if (is_program(act.task)) return checks_.program_ran(act.task.key);
   const std::string server = core::text_option(act.task.input, "server");
   act.was_out = is_out(server);
   if (act.task.action == "traffic.isolate") {
@@ -55,6 +67,9 @@ void Director::end(const core::TaskKey& key, core::TaskResult result) {
 void Director::kill(const core::TaskKey& key) {
   const auto found = acts_.find(key);
   if (found == acts_.end()) return;
+  if (is_program(found->second.task)) {
+    return end(key, {core::TaskState::InDoubt, "stopped before it ended", {}});
+  }
   if (found->second.effective) {
     return end(key, {core::TaskState::Done, "it was done before it could be stopped", {}});
   }
@@ -62,6 +77,7 @@ void Director::kill(const core::TaskKey& key) {
 }
 
 core::Finding Director::inspect(const core::JournalEntry& entry) {
+  if (entry.action == "exec.run") return core::Finding::CannotTell;
   if (troubled_ && rng_.chance(10)) return core::Finding::CannotTell;
   const bool wants_out = entry.action == "traffic.isolate";
   const bool done = is_out(core::text_option(entry.input, "server")) == wants_out;

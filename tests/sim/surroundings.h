@@ -1,6 +1,6 @@
 // Surroundings: what Fettle looks at and acts on, kept outside every member: the nodes, one fake
-// HAProxy a director host, and the receiver of alerts. Acts take time and sometimes fail; what they
-// changed stays changed whoever crashes. Driven by members and by the world's chaos.
+// HAProxy and program runner a host, and the receiver of alerts. Acts take time and sometimes fail;
+// what they changed stays changed whoever crashes. Driven by members and by the world's chaos.
 #pragma once
 
 #include <cstdint>

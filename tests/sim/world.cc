@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "core/limits.h"
+#include "core/weigh.h"
 #include "tests/support/engine_story.h"
 
 namespace fettle::sim {
@@ -49,8 +50,27 @@ void World::draw_profile(std::size_t members) {
   profile_.between_asks = milliseconds(rng_.chance(50) ? 60 : 600);
   profile_.forces = rng_.chance(25);
   profile_.meddles = rng_.chance(25);
+  profile_.programs = rng_.chance(50);
   profile_.stay_dead = rng_.chance(25) ? rng_.between(1, (members - 1) / 2) : 0;
 }
+
+namespace {
+
+constexpr const char* kHeal = "heal";
+
+/// The built-in playbook's isolation, then a program at the node's host that may fail.
+core::PlaybookSpec heal_playbook() {
+  core::PlaybookSpec playbook = core::builtin_playbook(core::Verdict::Down);
+  playbook.name = kHeal;
+  core::StepSpec step{.id = "heal", .action = "exec.run", .timeout = milliseconds(1500)};
+  step.input["command"] = std::vector<std::string>{"/lib/heal", "${node.name}"};
+  step.retry = {.count = 2, .delay = milliseconds(100)};
+  step.on_failure = core::OnFailure::Continue;
+  playbook.steps.push_back(std::move(step));
+  return playbook;
+}
+
+}  // namespace
 
 void World::make_spec() {
   std::vector<std::string> nodes;
@@ -64,6 +84,11 @@ void World::make_spec() {
     service.traffic.hosts.push_back(names_[i]);
   }
   for (const std::string& node : nodes) health_[node] = Health::Up;
+  if (!profile_.programs) return;
+  for (core::NodeSpec& node : service.nodes) {
+    node.host = names_[rng_.between(0, names_.size() - 1)];
+  }
+  spec_.playbooks.push_back(heal_playbook());
 }
 
 void World::note(const std::string& who, const std::string& what) {
@@ -218,6 +243,7 @@ std::string World::not_converged() const {
       if (run.node == name && !core::is_over(run.state)) return "a run on " + name + " is open";
     }
     const bool held = core::failure_hold(state, "builtin-isolate", name).has_value() ||
+                      core::failure_hold(state, kHeal, name).has_value() ||
                       core::failure_hold(state, "builtin-restore", name).has_value();
     if (held || node.isolation_in_doubt || left_to_a_person(state, name)) continue;
     const bool apart = profile_.meddles && profile_.directors > 1;  // adopted at one of them

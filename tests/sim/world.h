@@ -34,6 +34,7 @@ struct Profile {
   Instant between_asks{0};
   bool forces = false;        // persons use --force
   bool meddles = false;       // persons change directors, and directors are restarted
+  bool programs = false;      // a playbook runs a program, which no one may repeat blindly
   std::size_t stay_dead = 0;  // voters that do not come back
 };
 
