@@ -34,7 +34,9 @@ function(fettle_library name)
 endfunction()
 
 # fettle_test(NAME SOURCES a_test.cc ... LINKS targets ... [LABELS unit|slow]): one GoogleTest binary.
-# Label `unit` (the default) runs under every preset that ./dev test covers.
+# Label `unit` (the default) runs under every preset that ./dev test covers; the target unit_tests
+# builds these alone.
+add_custom_target(unit_tests)
 function(fettle_test name)
   cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LINKS;LABELS;ARGS" ${ARGN})
   if(NOT arg_LABELS)
@@ -47,5 +49,8 @@ function(fettle_test name)
   target_link_libraries(${name} PRIVATE fettle_options ${arg_LINKS} GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE FETTLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
+  if(unit IN_LIST arg_LABELS)
+    add_dependencies(unit_tests ${name})
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
