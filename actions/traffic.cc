@@ -89,15 +89,14 @@ class Traffic final : public Action {
 
   /// Changes the state; what the director did not confirm may or may not have happened.
   void change(ServerAdmin wanted, bool end_sessions, std::function<void()> next) {
-    director_->set(server_, wanted, end_sessions, left(),
-                   [this, next = std::move(next)](const Status& set) {
-                     acted_ = true;
-                     if (set) return next();
-                     const bool unknown = set.error().code != Code::Refused;
-                     answer({unknown ? core::TaskState::InDoubt : core::TaskState::Failed,
-                             set.error().what,
-                             {}});
-                   });
+    director_->set(
+        server_, wanted, end_sessions, left(), [this, next = std::move(next)](const Status& set) {
+          acted_ = true;
+          if (set) return next();
+          const bool unknown = set.error().code != Code::Refused;
+          answer(
+              {unknown ? core::TaskState::InDoubt : core::TaskState::Failed, set.error().what, {}});
+        });
   }
 
   void isolate(const ServerState& found) {
@@ -132,7 +131,10 @@ class Traffic final : public Action {
     if (now.admin == ServerAdmin::Ready && now.running) {
       return answer({core::TaskState::Done, seen(now), output(now.admin, now)});
     }
-    if (left() <= kReadBackEvery) return answer(failed("it is " + seen(now) + ", not running yet"));
+    if (left() <= kReadBackEvery) {
+      const std::string text = "it is " + seen(now) + ", not running yet";
+      return answer({acted_ ? core::TaskState::InDoubt : core::TaskState::Failed, text, {}});
+    }
     timer_.start(kReadBackEvery,
                  [this] { read([this](const ServerState& later) { wait_running(later); }); });
   }

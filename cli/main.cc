@@ -109,9 +109,8 @@ void add_acts(CLI::App& app, Chosen& chosen) {
     command->add_option("run", chosen.run.run, "the run's number")->required();
     command->add_option("--reason", chosen.run.reason, "for the journal");
     command->add_flag("--no-wait", chosen.run.no_wait, "do not follow the run to its end");
-    command->callback([&chosen, act] {
-      chosen.act = [&chosen, act] { return act(chosen.common, chosen.run); };
-    });
+    command->callback(
+        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.run); }; });
   };
   on_run("cancel", "stop an open run; Fettle does not start it again by itself", cli::cancel);
   on_run("retry", "have a failed or cancelled run go on from the step it ended at", cli::retry);

@@ -60,19 +60,6 @@ void remove_node(Applying& ap, const std::string& name) {
   ap.state.nodes.erase(name);
 }
 
-/// What was kept of services and nodes that the spec does not hold any more.
-void forget_removed(Applying& ap) {
-  for (auto& [host, views] : ap.state.directors) {
-    std::erase_if(views, [&](const auto& view) { return ap.service(view.first) == nullptr; });
-  }
-  std::vector<std::string> gone;
-  for (const auto& [about, id] : ap.state.troubles) {
-    const std::string of = about.substr(about.rfind('/') + 1);
-    if (ap.service(of) == nullptr && ap.node_spec(of) == nullptr) gone.push_back(about);
-  }
-  for (const std::string& about : gone) close_trouble(ap, about, "it left the spec");
-}
-
 void add_nodes(Applying& ap) {
   for (const ServiceSpec& service : ap.state.spec.services) {
     ap.touched.insert(service.name);
@@ -96,6 +83,39 @@ std::size_t observer_count(const State& state, const ServiceSpec& service) {
 }
 
 }  // namespace
+
+void forget_what_left(Applying& ap) {
+  for (auto& [name, node] : ap.state.nodes) {
+    const ServiceSpec* service = ap.service(node.service);
+    const auto hosts = service == nullptr || service->traffic.kind.empty()
+                           ? std::vector<std::string>{}
+                           : director_hosts(ap.state, *service);
+    const auto foreign = [&](const std::string& host) {
+      return std::ranges::find(hosts, host) == hosts.end();
+    };
+    std::erase_if(node.pending_hosts, foreign);
+    std::erase_if(node.holds, [&](const auto& hold) { return foreign(hold.first); });
+  }
+  for (auto& [host, views] : ap.state.directors) {
+    std::erase_if(views, [&](const auto& view) { return ap.service(view.first) == nullptr; });
+  }
+  std::vector<std::string> gone;
+  for (const auto& [about, id] : ap.state.troubles) {
+    const std::string of = about.substr(about.rfind('/') + 1);
+    const auto node = ap.state.nodes.find(of);
+    const std::string& service = node == ap.state.nodes.end() ? of : node->second.service;
+    const ServiceSpec* spec = ap.service(service);
+    const std::size_t slash = about.find('/');
+    const std::string host = about.substr(slash + 1, about.rfind('/') - slash - 1);
+    const auto hosts =
+        spec == nullptr ? std::vector<std::string>{} : director_hosts(ap.state, *spec);
+    const bool of_host = about.rfind('/') != slash;  // kind/host/what, else kind/what
+    if (spec == nullptr || (of_host && std::ranges::find(hosts, host) == hosts.end())) {
+      gone.push_back(about);
+    }
+  }
+  for (const std::string& about : gone) close_trouble(ap, about, "it left the spec");
+}
 
 void assign_observers(Applying& ap) {
   std::vector<RingMember> members;
@@ -160,7 +180,7 @@ ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
   ++state.revision;
   for (const std::string& name : rewatched) state.nodes.at(name).watch_revision = 0;
   add_nodes(ap);
-  forget_removed(ap);
+  forget_what_left(ap);
   assign_observers(ap);
   ap.happened({.kind = "spec.applied",
                .value = std::to_string(state.revision),

@@ -10,6 +10,10 @@ namespace fettle::core {
 /// Fettle holds isolated.
 ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command);
 
+/// Forgets what was kept of services and nodes that left the spec, and of hosts that do not steer a
+/// service any more.
+void forget_what_left(Applying& ap);
+
 /// Assigns observers anew (a spec or the members' facts changed); a node whose watch changed gets a
 /// new watch revision and starts without opinions, its verdict stays.
 void assign_observers(Applying& ap);

@@ -57,8 +57,8 @@ void fields(Archive& ar, StepProgress& v) {
 template <typename Archive>
 void fields(Archive& ar, Run& v) {
   ar(v.id, v.playbook, v.revision, v.incident, v.service, v.node, v.mode, v.by_person, v.force,
-     v.hosts, v.cancelled_by_person, v.state, v.step, v.cancelling, v.cancel_reason, v.reason, v.steps, v.fence, v.started_at,
-     v.finished_at, v.finished, v.bound);
+     v.hosts, v.cancelled_by_person, v.state, v.step, v.cancelling, v.cancel_reason, v.reason,
+     v.steps, v.fence, v.started_at, v.finished_at, v.finished, v.bound);
 }
 template <typename Archive>
 void fields(Archive& ar, Alert& v) {

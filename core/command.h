@@ -90,8 +90,8 @@ struct Retry {
 using Command =
     std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
                  command::TaskFinished, command::Wake, command::Isolate, command::Restore,
-                 command::Freeze, command::Unfreeze, command::AlertFinished, command::ReportDirectors,
-                 command::Cancel, command::Retry>;
+                 command::Freeze, command::Unfreeze, command::AlertFinished,
+                 command::ReportDirectors, command::Cancel, command::Retry>;
 
 /// What the log carries: the command and its stamps (DESIGN §4 "Engine time").
 struct LogEntry {

@@ -49,6 +49,7 @@ ClientAnswer set_facts(Applying& ap, const command::SetFacts& command) {
     return refused(Code::Conflict, command.facts.name + " is known under another incarnation");
   }
   found->second = command.facts;
+  forget_what_left(ap);
   assign_observers(ap);
   touch_all(ap);
   ap.happened({.kind = "member.changed",
@@ -140,8 +141,7 @@ ClientAnswer cancel(Applying& ap, const command::Cancel& command) {
   if (!run) return refused(run.error().code, run.error().what);
   const std::string name = "run " + std::to_string(command.run.value);
   if (is_over((*run)->state)) {
-    return refused(Code::Conflict,
-                   name + " is over: it " + std::string(to_string((*run)->state)));
+    return refused(Code::Conflict, name + " is over: it " + std::string(to_string((*run)->state)));
   }
   (*run)->cancelled_by_person = true;
   cancel_run(ap, command.run, "cancelled " + said_by(command.by, command.reason));
@@ -168,10 +168,19 @@ ClientAnswer retry(Applying& ap, const command::Retry& command) {
     return refused(Code::Conflict,
                    "run " + std::to_string(id.value) + " is at " + old.node + " already");
   }
+  const bool isolates =
+      old.step < old.steps.size() && old.steps[old.step].action == "traffic.isolate";
+  if (old.by_person && !old.force && isolates) {
+    const auto reasons = why_not_isolate(ap.state, old.node);
+    if (!reasons.empty()) return refused(Code::Conflict, reasons.front());
+  }
   RunOrder order{.playbook = old.playbook,
                  .node = old.node,
+                 .by_person = old.by_person,
+                 .force = old.force,
                  .reason = "run " + std::to_string(old.id.value) + " tried again " +
                            said_by(command.by, command.reason)};
+  order.hosts = old.hosts;
   order.first_step = std::min<std::uint32_t>(
       old.step, static_cast<std::uint32_t>(order.playbook.steps.size()) - 1);
   const RunId id = start_run(ap, std::move(order));
@@ -231,6 +240,11 @@ void pass_time(Applying& ap) {
 
 /// Weighs every node of the touched services; acting may touch more, so until nothing does.
 void settle(Applying& ap) {
+  std::vector<RunId> orphans;  // of nodes that left the spec: they only wait to be closed
+  for (const auto& [id, run] : ap.state.runs) {
+    if (!is_over(run.state) && !ap.state.nodes.contains(run.node)) orphans.push_back(id);
+  }
+  for (const RunId id : orphans) continue_run(ap, id);
   constexpr int kRoundsMax = 8;
   for (int round = 0; round < kRoundsMax && !ap.touched.empty(); ++round) {
     const auto touched = std::exchange(ap.touched, {});

@@ -55,10 +55,7 @@ std::vector<std::string> why_not_isolate(const State& state, const std::string& 
   const NodeState& node = state.nodes.at(name);
   const ServiceSpec* service = find_service(state.spec, node.service);
   if (service == nullptr) return {"its service is not in the spec"};
-  const auto panic = state.panics.find(node.service);
-  if (panic != state.panics.end() && panic->second.incident) {
-    reasons.push_back("panic: " + state.incidents.at(*panic->second.incident).reason);
-  }
+  if (auto panic = panic_hold(state, node.service)) reasons.push_back(std::move(panic->reason));
   if (is_out(state, name)) return reasons;
   const Census count = census(state, *service);
   if (count.in_service <= 1) {
@@ -83,6 +80,12 @@ std::optional<std::string> why_not_restore(const State& state, const std::string
          (node.reason.empty() ? "" : " (" + node.reason + ")") + ", not healthy";
 }
 
+std::optional<Hold> panic_hold(const State& state, const std::string& service) {
+  const auto panic = state.panics.find(service);
+  if (panic == state.panics.end() || !panic->second.incident) return std::nullopt;
+  return Hold{"panic: " + state.incidents.at(*panic->second.incident).reason};
+}
+
 std::optional<Hold> freeze_hold(const State& state, const std::string& service) {
   for (const FreezeState& freeze : state.freezes) {
     if (!freeze.service.empty() && freeze.service != service) continue;
@@ -98,9 +101,13 @@ std::optional<std::string> frozen(const State& state, const std::string& service
   return hold ? std::optional(std::move(hold->reason)) : std::nullopt;
 }
 
+std::string failure_key(const std::string& playbook, const std::string& service) {
+  return playbook.starts_with("builtin-") ? playbook + "/" + service : playbook;
+}
+
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
                                  const std::string& node) {
-  const auto found = state.failures.find(playbook);
+  const auto found = state.failures.find(failure_key(playbook, state.nodes.at(node).service));
   if (found == state.failures.end()) return std::nullopt;
   std::size_t recent = 0;
   std::size_t of_node = 0;

@@ -35,10 +35,14 @@ struct Hold {
   std::string reason;
   Time until = kNever;
 };
+/// The panic that holds every act on the service now.
+std::optional<Hold> panic_hold(const State& state, const std::string& service);
 /// As frozen(), with its end.
 std::optional<Hold> freeze_hold(const State& state, const std::string& service);
 
 /// Why the playbook may not start on the node now because of earlier failures, and until when.
+/// Failures of the built-in playbooks count for each service alone.
+std::string failure_key(const std::string& playbook, const std::string& service);
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
                                  const std::string& node);
 

@@ -53,7 +53,7 @@ void finish_run(Applying& ap, Run& run, RunState state, std::string reason) {
   }
   const bool in_vain = state == RunState::Succeeded && left_in_service(run);
   if ((state == RunState::Failed || in_vain) && !run.by_person) {
-    auto& failures = ap.state.failures[run.playbook.name];
+    auto& failures = ap.state.failures[failure_key(run.playbook.name, run.service)];
     std::erase_if(failures,
                   [&](const RunFailure& f) { return ap.state.now - f.at >= kBreakerWindow; });
     failures.push_back({ap.state.now, run.node});
@@ -72,8 +72,10 @@ void finish_step(Applying& ap, Run& run, StepState state, std::string reason) {
 
 void escalate(Applying& ap, Run& run, const std::string& reason) {
   if (!run.incident || run.by_person) return;
-  const Incident& incident = ap.state.incidents.at(*run.incident);
-  send_alert(ap, incident, ap.state.spec.route_receiver, AlertStatus::Firing, Severity::Critical,
+  const auto incident = ap.state.incidents.find(*run.incident);
+  if (incident == ap.state.incidents.end()) return;
+  send_alert(ap, incident->second, ap.state.spec.route_receiver, AlertStatus::Firing,
+             Severity::Critical,
              run.node + ": run " + std::to_string(run.id.value) + " of " + run.playbook.name +
                  " failed at step " + run.steps[run.step].id + ": " + reason,
              "escalated-" + std::to_string(run.id.value));
@@ -105,7 +107,9 @@ void step_succeeded(Applying& ap, Run& run, std::string reason) {
 
 void send_notice(Applying& ap, Run& run, const StepSpec& spec) {
   const std::string receiver = text_option(spec.input, "receiver");
-  if (!run.incident) return step_succeeded(ap, run, "no incident to tell of");
+  if (!run.incident || !ap.state.incidents.contains(*run.incident)) {
+    return step_succeeded(ap, run, "no incident to tell of");
+  }
   if (receiver == ap.state.spec.route_receiver) {
     return step_succeeded(ap, run, "told by the route, with this step's text");
   }
@@ -157,11 +161,22 @@ bool older_run_at_traffic(const State& state, const Run& run) {
   });
 }
 
+/// Another run of the node has an act on its traffic open: one at a time.
+bool other_open_at_traffic(const State& state, const Run& run) {
+  return std::ranges::any_of(state.runs, [&](const auto& entry) {
+    const Run& other = entry.second;
+    return entry.first != run.id && other.node == run.node && !is_over(other.state) &&
+           other.step < other.steps.size() && is_traffic(other.steps[other.step].action) &&
+           !attempt_is_closed(other);
+  });
+}
+
 /// Isolation is a reflex, not a queue: the isolation of a down node, and what is told before it, do
 /// not wait for another run of the node that does something else.
 bool must_queue(const State& state, const Run& run) {
-  if (!has_older_open_run(state, run)) return false;
   const std::string& action = run.steps[run.step].action;
+  if (is_traffic(action) && other_open_at_traffic(state, run)) return true;
+  if (!has_older_open_run(state, run)) return false;
   if (action == "notify.send") return false;
   const bool reflex =
       action == "traffic.isolate" && state.nodes.at(run.node).verdict == Verdict::Down;
@@ -173,6 +188,7 @@ bool must_queue(const State& state, const Run& run) {
 std::optional<std::string> why_wait(const Applying& ap, const Run& run, const StepSpec& spec) {
   if (run.by_person) return std::nullopt;
   if (auto freeze = frozen(ap.state, run.service)) return freeze;
+  if (auto panic = panic_hold(ap.state, run.service)) return std::move(panic->reason);
   if (spec.action == "traffic.isolate") {
     const auto reasons = why_not_isolate(ap.state, run.node);
     if (!reasons.empty()) return reasons.front();
@@ -183,6 +199,10 @@ std::optional<std::string> why_wait(const Applying& ap, const Run& run, const St
 void host_step(Applying& ap, Run& run, const StepSpec& spec) {
   StepProgress& step = run.steps[run.step];
   if (spec.action == "traffic.restore") {
+    const NodeState& node = ap.state.nodes.at(run.node);
+    if (!run.by_person && node.owner == Owner::Person && node.admin != Admin::InService) {
+      return step_failed(ap, run, "refused: a person keeps " + run.node + " out");
+    }
     if (auto why = why_not_restore(ap.state, run.node)) {
       return step_failed(ap, run, "refused: " + *why);
     }
@@ -216,12 +236,23 @@ void advance(Applying& ap, Run& run) {
   host_step(ap, run, spec);
 }
 
+bool persons(const State& state, const std::string& node) {
+  const auto found = state.nodes.find(node);
+  return found != state.nodes.end() && found->second.owner == Owner::Person;
+}
+
 void attempt_closed(Applying& ap, Run& run) {
   StepProgress& step = run.steps[run.step];
   const StepSpec& spec = run.playbook.steps[run.step];
   const AttemptEnd end = judge_attempt(ap, run);
   if (end.ok) {
+    const bool was_persons = persons(ap.state, run.node);
     settle_traffic(ap, run, end);
+    if (!run.by_person && !was_persons && persons(ap.state, run.node)) {
+      finish_step(ap, run, StepState::Succeeded, end.reason);
+      return finish_run(ap, run, RunState::Cancelled,
+                        "external: " + run.node + " was out already; a person decides");
+    }
     if (run.cancelling) return finish_run(ap, run, RunState::Cancelled, run.cancel_reason);
     return step_succeeded(ap, run, end.reason);
   }

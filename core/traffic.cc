@@ -58,8 +58,8 @@ void update_pending(Applying& ap, const Run& run, const AttemptEnd& end) {
   for (const std::string& host : end.absent) {
     node.pending_hosts.insert(host);
     open_trouble(ap, "director/" + host + "/" + run.service,
-                 "the director of " + run.service + " on " + host + " is out of reach: " +
-                     run.node + " is not yet in the wanted state there");
+                 "the director of " + run.service + " on " + host +
+                     " is out of reach: " + run.node + " is not yet in the wanted state there");
   }
 }
 
@@ -91,7 +91,9 @@ std::string traffic_resource(const ServiceSpec& service, const Options& input) {
 void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
                        const TaskResult& result) {
   if (!is_traffic(run.steps[run.step].action) || task.state != TaskState::Done) return;
-  auto& holds = ap.state.nodes.at(run.node).holds;
+  const auto node = ap.state.nodes.find(run.node);
+  if (node == ap.state.nodes.end()) return;  // it left the spec meanwhile
+  auto& holds = node->second.holds;
   const auto found = server_admin_from(text_option(result.output, "found"));
   const auto set = server_admin_from(text_option(result.output, "set"));
   const std::string process = text_option(result.output, "pid");
@@ -102,7 +104,7 @@ void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
   const auto before = holds.find(task.host);
   const bool ours = before != holds.end() && before->second.process == process &&
                     before->second.set != ServerAdmin::Ready;
-  holds[task.host] = {process, ours ? before->second.found : found.value_or(*set), *set};
+  holds[task.host] = {process, ours ? before->second.found : found.value_or(ServerAdmin::Ready), *set};
 }
 
 void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
@@ -110,6 +112,10 @@ void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
   const auto found = ap.state.nodes.find(run.node);
   if (!is_traffic(action) || found == ap.state.nodes.end()) return;
   found->second.traffic_index = ap.index;
+  for (const TaskProgress& task : run.steps[run.step].tasks) {
+    const bool unknown = task.state == TaskState::InDoubt || task.state == TaskState::Expired;
+    if (unknown) found->second.holds.erase(task.host);  // what it holds is not known any more
+  }
   if (end.ok) update_pending(ap, run, end);
   if (action == "traffic.isolate") {
     if (end.ok) return isolated(ap, run);

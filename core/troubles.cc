@@ -38,10 +38,8 @@ void close_service_incident(Applying& ap, IncidentId id, const std::string& why)
   incident.resolved_at = ap.state.wall;
   incident.mttr_ms = ap.state.wall.ms - incident.fault_at.ms;
   note(ap, id, "incident.resolved", why);
-  ap.happened({.kind = "incident.resolved",
-               .service = incident.service,
-               .incident = id,
-               .reason = why});
+  ap.happened(
+      {.kind = "incident.resolved", .service = incident.service, .incident = id, .reason = why});
   send_alert(ap, incident, ap.state.spec.route_receiver, AlertStatus::Resolved, Severity::Info,
              incident.service + ": " + why, "resolved");
 }

@@ -79,7 +79,8 @@ bool left_out_by_failure(const State& state, const NodeState& node) {
     if (run == state.runs.end() || run->second.mode == Mode::Observe || run->second.by_person)
       continue;
     const std::string& name = run->second.playbook.name;
-    return run->second.state == RunState::Failed && name != kBuiltinRestore && name != kReassert;
+    if (name == kReassert) continue;
+    return run->second.state == RunState::Failed && name != kBuiltinRestore;
   }
   return false;
 }
@@ -98,6 +99,25 @@ const Run* cancelled_by_person(const State& state, const NodeState& node,
   return nullptr;
 }
 
+/// The playbook's last run for this incident ended with an act that may have been done and must not
+/// be done twice: a person says how it goes on.
+const Run* left_in_doubt(const State& state, const NodeState& node, const PlaybookSpec& playbook) {
+  if (!node.incident) return nullptr;
+  const auto& runs = state.incidents.at(*node.incident).runs;
+  for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
+    const auto run = state.runs.find(*id);
+    if (run == state.runs.end() || run->second.playbook.name != playbook.name) continue;
+    for (const StepProgress& step : run->second.steps) {
+      for (const TaskProgress& part : step.tasks) {
+        const bool unknown = part.state == TaskState::InDoubt || part.state == TaskState::Expired;
+        if (unknown && !part.task.idempotent) return &run->second;
+      }
+    }
+    return nullptr;
+  }
+  return nullptr;
+}
+
 struct Choice {
   PlaybookSpec playbook;
   std::string reason;
@@ -109,6 +129,11 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
                              const ServiceSpec& service) {
   for (const PlaybookSpec* playbook : matching(state, node.verdict, node.service)) {
     if (playbook->mode != Mode::Enforce) continue;
+    const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
+    if (reflex && service.builtin && isolates(*playbook) &&
+        left_in_doubt(state, node, *playbook) != nullptr) {
+      continue;  // the isolation itself is a reflex and needs no playbook
+    }
     if (already_done(state, node, *playbook)) return std::nullopt;
     return Choice{*playbook, name + " is " + std::string(to_string(node.verdict)) +
                                  (node.reason.empty() ? "" : ": " + node.reason)};
@@ -139,8 +164,8 @@ std::optional<Choice> reassertion(const State& state, const std::string& name,
   choice.playbook.name = kReassert;
   if (in_doubt) return choice;
   choice.hosts = returned;
-  choice.reason = "the director on " + returned.front() + " does not hold " + name + " as it is to: " +
-                  std::string(to_string(node.admin));
+  choice.reason = "the director on " + returned.front() + " does not hold " + name +
+                  " as it is to: " + std::string(to_string(node.admin));
   return choice;
 }
 
@@ -170,6 +195,15 @@ std::vector<Hold> blocks(const State& state, const std::string& name, const Node
   if (auto freeze = freeze_hold(state, node.service)) holds.push_back(std::move(*freeze));
   if (const Run* run = cancelled_by_person(state, node, playbook); run != nullptr) {
     holds.push_back({"run " + std::to_string(run->id.value) + " was " + run->cancel_reason});
+  }
+  if (const Run* run = left_in_doubt(state, node, playbook); run != nullptr) {
+    holds.push_back({"run " + std::to_string(run->id.value) +
+                     " ended in doubt: a program may have run, and is not run again by itself"
+                     " (fettle retry " +
+                     std::to_string(run->id.value) + ")"});
+  }
+  if (auto panic = panic_hold(state, node.service); panic && !isolates(playbook)) {
+    holds.push_back(std::move(*panic));
   }
   if (auto hold = failure_hold(state, playbook.name, name)) holds.push_back(std::move(*hold));
   if (isolates(playbook)) {
@@ -220,9 +254,8 @@ void continue_runs(Applying& ap, const std::string& name) {
     const NodeState& node = ap.state.nodes.at(name);
     if (node.verdict == Verdict::Down && restoring(run) && !run.by_person) {
       cancel_run(ap, id, name + " relapsed: " + node.reason);
-    } else {
-      continue_run(ap, id);
     }
+    continue_run(ap, id);  // a cancelled one too: its hosts may be out of reach
   }
 }
 
@@ -239,8 +272,8 @@ bool leaves_room(const State& state, const std::string& name, const NodeState& n
   });
 }
 
-std::optional<Choice> choice_for(const State& state, const std::string& name,
-                                 const NodeState& node, const ServiceSpec& service) {
+std::optional<Choice> choice_for(const State& state, const std::string& name, const NodeState& node,
+                                 const ServiceSpec& service) {
   if (auto again = reassertion(state, name, node)) return again;
   if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return std::nullopt;
   if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return std::nullopt;
@@ -316,8 +349,10 @@ Time weigh_due(const State& state, const std::string& name) {
       hold_down_until(node) > state.now) {
     due = hold_down_until(node);
   }
-  if (node.incident || node.isolation_in_doubt || node.restoration_in_doubt) {
-    for (const auto& [playbook, failures] : state.failures) {
+  if (node.incident || node.isolation_in_doubt || node.restoration_in_doubt ||
+      !node.pending_hosts.empty()) {
+    for (const auto& [key, failures] : state.failures) {
+      const std::string playbook = key.substr(0, key.find('/'));
       if (const auto hold = failure_hold(state, playbook, name)) due = std::min(due, hold->until);
     }
   }

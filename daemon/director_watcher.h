@@ -1,6 +1,6 @@
-// DirectorWatcher: looks at the directors that this host owns, now and then, and tells the group what
-// they hold; the engine decides what it means. A look begins once it is known which log index this
-// member has applied, so that it can be told from one before an act. Work loop only.
+// DirectorWatcher: looks at the directors that this host owns, now and then, and tells the group
+// what they hold; the engine decides what it means. A look begins once it is known which log index
+// this member has applied, so that it can be told from one before an act. Work loop only.
 #pragma once
 
 #include <functional>

@@ -281,8 +281,9 @@ Index Group::finished_below() const {
 }
 
 void Group::tell_watches() {
-  to_work([this, watches = engine_.watches(self()),
-           directors = engine_.director_watches(self())] { events_.watches(watches, directors); });
+  to_work([this, watches = engine_.watches(self()), directors = engine_.director_watches(self())] {
+    events_.watches(watches, directors);
+  });
 }
 
 void Group::arm_wake() {
@@ -296,7 +297,8 @@ void Group::arm_wake() {
   });
 }
 
-/// The one alert that needs no log: a group without a leader decides nothing, and somebody must know.
+/// The one alert that needs no log: a group without a leader decides nothing, and somebody must
+/// know.
 void Group::watch_leadership() {
   const core::Time now = io::Loop::now();
   if (!driver_->raft().leader().empty()) {
@@ -315,16 +317,16 @@ void Group::watch_leadership() {
 void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
   const core::State& state = engine_.state();
   log::warn("cluster.no_leader " + std::string(to_string(status)) + ": " + text);
-  const auto receiver = std::ranges::find(state.spec.receivers, state.spec.route_receiver,
-                                          &core::ReceiverSpec::name);
+  const auto receiver =
+      std::ranges::find(state.spec.receivers, state.spec.route_receiver, &core::ReceiverSpec::name);
   if (receiver == state.spec.receivers.end()) return;
   core::Alert alert;
   alert.key = config_.cluster + "/no_leader-" + self() + "-" +
               std::to_string(no_leader_told_->value) + "/" + std::string(to_string(status)) + "/1";
   alert.receiver = receiver->name;
   alert.status = status;
-  alert.severity = status == core::AlertStatus::Firing ? core::Severity::Critical
-                                                       : core::Severity::Info;
+  alert.severity =
+      status == core::AlertStatus::Firing ? core::Severity::Critical : core::Severity::Info;
   alert.text = text;
   to_work([this, spec = *receiver, key = alert.key,
            body = api::webhook_body(state, alert, io::Loop::wall_now())] {

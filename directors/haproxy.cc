@@ -20,9 +20,11 @@ namespace {
 
 constexpr std::size_t kAnswerBytesMax = 1024U * 1024;
 constexpr std::size_t kErrorTextMax = 300;
-// srv_admin_state bits (Management Guide, "show servers state").
-constexpr unsigned kAnyMaint = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
-constexpr unsigned kAnyDrain = 0x08 | 0x10;
+// srv_admin_state bits (Management Guide, "show servers state") that say what somebody set. The
+// others are HAProxy's own (a tracked server, a name that does not resolve) or what the
+// configuration began with, which stays set after `ready`: seen with 2.6.
+constexpr unsigned kForcedMaint = 0x01;
+constexpr unsigned kForcedDrain = 0x08;
 constexpr int kRunning = 2;
 
 /// For people and logs: without the blanks around it, bounded, and no byte that is more than text.
@@ -38,6 +40,15 @@ std::string trimmed(std::string_view text) {
 /// A word that can stand in a command line and name nothing but itself.
 bool is_plain(const std::string& word) {
   return !word.empty() && word.find_first_of(" ;/\\\r\n\t") == std::string::npos;
+}
+
+/// The value of one line of `show info`; empty: it is not there.
+std::string info(const std::string& answer, const std::string& name) {
+  const std::string line = "\n" + name + ": ";
+  const std::size_t at = answer.find(line);
+  if (at == std::string::npos) return "";
+  const std::size_t from = at + line.size();
+  return trimmed(std::string_view(answer).substr(from, answer.find('\n', from) - from));
 }
 
 struct Row {
@@ -79,8 +90,8 @@ std::map<std::string, Row> rows_of(const std::string& table) {
 }
 
 ServerAdmin admin_of(const Row& row) {
-  if ((row.admin & kAnyMaint) != 0) return ServerAdmin::Maint;
-  if ((row.admin & kAnyDrain) != 0) return ServerAdmin::Drain;
+  if ((row.admin & kForcedMaint) != 0) return ServerAdmin::Maint;
+  if ((row.admin & kForcedDrain) != 0) return ServerAdmin::Drain;
   return ServerAdmin::Ready;
 }
 
@@ -136,13 +147,15 @@ class Haproxy final : public Director {
   using Answers = std::function<void(Result<std::vector<std::string>>)>;
 
   Result<Survey> survey_of(const std::vector<std::string>& answers) const {
-    const std::size_t at = answers[0].find("\nPid: ");
-    if (at == std::string::npos) {
+    const std::string pid = info(answers[0], "Pid");
+    if (pid.empty()) {
       return fail(Code::Corrupt, socket_ + ": HAProxy's socket answers garbage: '" +
                                      trimmed(answers[0]).substr(0, 60) + "'");
     }
     Survey survey;
-    survey.process = trimmed(answers[0].substr(at + 6, answers[0].find('\n', at + 1) - at - 6));
+    // In a container a restart often gets the same pid: its start tells it from the one before.
+    const std::string start = info(answers[0], "Start_time_sec");
+    survey.process = start.empty() ? pid : pid + "@" + start;
     std::map<std::string, std::size_t> backends_with;
     for (std::size_t i = 1; i < answers.size(); ++i) {
       for (const auto& [server, row] : rows_of(answers[i])) {

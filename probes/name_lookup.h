@@ -1,5 +1,5 @@
-// NameLookup: a probe's way to the address of its node: the known one at once, else by a lookup that
-// is given no longer than the look itself. One at a time; destroying it ends it silently.
+// NameLookup: a probe's way to the address of its node: the known one at once, else by a lookup
+// that is given no longer than the look itself. One at a time; destroying it ends it silently.
 #pragma once
 
 #include <functional>

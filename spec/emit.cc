@@ -53,7 +53,16 @@ std::string yaml_of_json(const std::string& json) {
   try {
     YAML::Emitter out;
     emit(out, YAML::Load(json));
-    return out.c_str();
+    // The one control character that the emitter leaves as it is; such a text is always quoted.
+    std::string text;
+    for (const char* c = out.c_str(); *c != 0; ++c) {
+      if (*c == '\x7f') {
+        text += "\\x7F";
+      } else {
+        text += *c;
+      }
+    }
+    return text;
   } catch (const YAML::Exception&) {
     return json;
   }

@@ -1,8 +1,9 @@
 // What directors hold beside what the log wants: a person's change is adopted, a restart and a
 // director that was out of reach are brought to the wanted state.
+#include "core/drift.h"
+
 #include <gtest/gtest.h>
 
-#include "core/drift.h"
 #include "tests/support/engine_story.h"
 
 namespace fettle::core {
@@ -138,7 +139,8 @@ TEST(Drift, OnlyWhatTheLogDoesNotHoldYetIsProposed) {
 TEST(SeveralDirectors, AnUnreachableOneIsLeftPendingWithAnAlertAndBroughtThereFirst) {
   EngineStory story = isolated_story({"m1", "m2"});
   ASSERT_EQ(story.performed.size(), 2U);
-  story.host_answers("m1", TaskState::Done, {{"pid", std::string("7")}, {"set", std::string("maint")}});
+  story.host_answers("m1", TaskState::Done,
+                     {{"pid", std::string("7")}, {"set", std::string("maint")}});
   EXPECT_EQ(story.node("a").admin, Admin::InService) << "m2 has not answered yet";
   story.host_answers("m2", TaskState::Unreachable);
   EXPECT_EQ(story.node("a").admin, Admin::Isolated);
@@ -150,7 +152,8 @@ TEST(SeveralDirectors, AnUnreachableOneIsLeftPendingWithAnAlertAndBroughtThereFi
   story.sees("m2", "9", {{"a", Ready}, {"b", Ready}});
   ASSERT_EQ(story.performed.size(), 3U);
   EXPECT_EQ(story.performed.back().key.host, "m2");
-  story.host_answers("m2", TaskState::Done, {{"pid", std::string("9")}, {"set", std::string("maint")}});
+  story.host_answers("m2", TaskState::Done,
+                     {{"pid", std::string("9")}, {"set", std::string("maint")}});
   EXPECT_TRUE(story.node("a").pending_hosts.empty());
   story.sees("m2", "9", {{"a", Maint}, {"b", Ready}});
   EXPECT_TRUE(story.last_incident().resolved_at.has_value());

@@ -130,6 +130,9 @@ TEST(ExecRun, InDoubtIsNeverTriedAgainWhateverItsStepSays) {
   EXPECT_EQ(story.last_run().state, RunState::Failed);
   EXPECT_EQ(story.last_run().steps[0].state, StepState::Failed);
   EXPECT_FALSE(story.outbox().empty()) << "a person is told";
+  story.pass(minutes(90));
+  EXPECT_EQ(story.performed.size(), 1U) << "no later run does it again either";
+  EXPECT_NE(story.last_incident().blocked_by[0].find("ended in doubt"), std::string::npos);
 }
 
 TEST(ExecRun, OfAHostThatNeverAnsweredIsInDoubtToo) {

@@ -131,5 +131,122 @@ TEST(Blind, ProbesThatCannotLookForFiveMinutesAreAnIncidentOfFettle) {
   EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
+TEST(Relapse, ACancelledRestoreWhoseHostIsSilentIsClosedAtItsDeadline) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.back().action, "traffic.restore");
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.pass(minutes(2));
+  EXPECT_EQ(story.engine.state().runs.at(RunId{2}).state, RunState::Cancelled);
+  EXPECT_GT(story.engine.next_wake(), story.now);
+  EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "the restore may have been done";
+}
+
+TEST(SpecChange, ANodeThatLeavesWhileAnActIsOpenTakesTheLateAnswerWithIt) {
+  for (const bool answers : {true, false}) {
+    EngineStory story(story_spec({"a", "b", "c"}));
+    story.everything_is_healthy();
+    story.all_say("a", Verdict::Down, Outcome::Refused);
+    ASSERT_TRUE(
+        story.tell(command::ApplySpec{.spec = story_spec({"b", "c"}), .prune = true, .by = "ann"})
+            .ok);
+    if (answers) story.done("7", "ready", "maint");
+    story.pass(minutes(1));
+    EXPECT_EQ(story.last_run().state, RunState::Cancelled);
+    EXPECT_EQ(story.engine.next_wake(), kNever);
+  }
+}
+
+TEST(InDoubt, AnIsolationThatMayHaveBeenDoneIsNotTakenForAPersons) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.sees("m1", "7", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::InDoubt);
+  EXPECT_FALSE(story.node("a").holds.contains("m1")) << "what it holds is not known any more";
+  story.pass(seconds(1));
+  story.done("7", "maint", "maint");
+  EXPECT_EQ(story.node("a").owner, Owner::Fettle);
+}
+
+TEST(External, ARunThatFindsTheNodeOutAlreadyStopsThere) {
+  Spec spec = story_spec({"a", "b"});
+  PlaybookSpec heal{.name = "heal", .mode = Mode::Enforce};
+  heal.steps = {{.id = "out", .action = "traffic.isolate"},
+                {.id = "wait", .action = "wait.healthy", .timeout = minutes(1)},
+                {.id = "back", .action = "traffic.restore"}};
+  spec.playbooks.push_back(heal);
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "maint", "maint");
+  EXPECT_EQ(story.node("a").owner, Owner::Person);
+  EXPECT_EQ(story.last_run().state, RunState::Cancelled);
+  story.all_say("a", Verdict::Healthy);
+  EXPECT_EQ(story.performed.size(), 1U) << "a person keeps it out";
+}
+
+TEST(Retry, APersonsIsolationStaysAPersons) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.tell(command::Isolate{.node = "a", .by = "ann"});
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    story.answers(TaskState::Failed, "no");
+    story.pass(seconds(2));
+  }
+  ASSERT_EQ(story.last_run().state, RunState::Failed);
+  ASSERT_TRUE(story.tell(command::Retry{.run = RunId{1}, .by = "ann"}).ok);
+  story.done("7", "ready", "drain");
+  EXPECT_EQ(story.node("a").owner, Owner::Person);
+  EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "and it is not restored";
+}
+
+TEST(Reassert, DoesNotOverruleAFailedRunThatLeftTheNodeOut) {
+  Spec spec = story_spec({"a", "b"});
+  PlaybookSpec heal{.name = "heal", .mode = Mode::Enforce};
+  heal.steps = {{.id = "out", .action = "traffic.isolate"},
+                {.id = "wait", .action = "wait.healthy", .timeout = minutes(1)}};
+  spec.playbooks.push_back(heal);
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  story.pass(minutes(2));
+  ASSERT_EQ(story.engine.state().runs.at(RunId{1}).state, RunState::Failed);
+  story.tell(command::Cancel{.run = story.last_run().id, .by = "ann"});
+  story.sees("m1", "8", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
+  ASSERT_EQ(story.last_run().playbook.name, "builtin-reassert");
+  story.done("8", "ready", "maint");
+  story.all_say("a", Verdict::Healthy);
+  EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "a person puts it back";
+}
+
+TEST(Breaker, OfABuiltInPlaybookIsOfOneServiceAlone) {
+  Spec spec = story_spec({"a", "b", "c", "d", "e"});
+  spec.services[0].max_isolated = 4;
+  ServiceSpec other = spec.services[0];
+  other.name = "other";
+  other.nodes = {other.nodes[0], other.nodes[1]};
+  other.nodes[0].name = "x";
+  other.nodes[1].name = "y";
+  spec.services.push_back(other);
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  for (const char* node : {"a", "b", "c"}) {
+    story.all_say(node, Verdict::Down, Outcome::Refused);
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      story.answers(TaskState::Failed, "no such socket");
+      story.pass(seconds(2));
+    }
+  }
+  const std::size_t before = story.performed.size();
+  story.all_say("x", Verdict::Down, Outcome::Refused);
+  ASSERT_GT(story.performed.size(), before);
+  EXPECT_EQ(text_option(story.performed.back().input, "server"), "a") << "x is called a there";
+}
+
 }  // namespace
 }  // namespace fettle::core

@@ -11,8 +11,8 @@ const ANSWER_BYTES_MAX = 256 << 10;
 const CONNECT_TRIES = 100;
 const CONNECT_AGAIN_MS = 50;
 // Bits of srv_admin_state (HAProxy's Management Guide, "show servers state").
-const ANY_MAINT = 0x01 | 0x02 | 0x04 | 0x20 | 0x40;
-const ANY_DRAIN = 0x08 | 0x10;
+const FORCED_MAINT = 0x01;
+const FORCED_DRAIN = 0x08;
 
 class HaproxyWatch {
   static IDLE_MS = 20;
@@ -113,7 +113,7 @@ function parseServersState(table) {
     const server = cells[columns.indexOf('srv_name')];
     const admin = Number(cells[columns.indexOf('srv_admin_state')]);
     if (!server || Number.isNaN(admin)) continue;
-    states.set(server, admin & ANY_MAINT ? 'maint' : admin & ANY_DRAIN ? 'drain' : 'ready');
+    states.set(server, admin & FORCED_MAINT ? 'maint' : admin & FORCED_DRAIN ? 'drain' : 'ready');
   }
   return states;
 }

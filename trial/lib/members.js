@@ -64,8 +64,14 @@ route: {receiver: oncall}
 `;
 }
 
-/** `group` has folder, binaries, members, servers, haproxy, receiverPort and secret. */
-async function writeGroup(group) {
+/**
+ * `group` has folder, binaries, members, servers, haproxy, receiverPort and secret; unless told
+ * otherwise its first member steers HAProxy.
+ */
+async function writeGroup(
+  group,
+  director = { host: group.members[0].name, socket: group.haproxy.socket },
+) {
   const { folder, members } = group;
   for (const name of ['conf.d', 'secrets', 'members']) fs.mkdirSync(path.join(folder, name));
   const names = members.map((member) => member.name).join(',');
@@ -81,7 +87,7 @@ async function writeGroup(group) {
     out,
   ]);
   fs.writeFileSync(path.join(folder, 'secrets', SECRET_NAME), group.secret, { mode: 0o600 });
-  fs.writeFileSync(path.join(folder, 'conf.d', 'chat.yaml'), group.specText());
+  fs.writeFileSync(path.join(folder, 'conf.d', 'chat.yaml'), specText(group, director));
   for (const member of members) {
     fs.mkdirSync(member.dataDir, { recursive: true });
     member.file = path.join(folder, 'members', `${member.name}.yaml`);

@@ -21,7 +21,6 @@ const { Effects } = require('./faults.js');
 
 const SERVERS = ['a', 'b'];
 const MEMBERS = ['m1', 'm2', 'm3'];
-const DIRECTOR = 'm1';
 const READY_MS = 30000;
 const HEALTHY_MS = 60000;
 const SOCKET_PATH_MAX = 100;
@@ -115,8 +114,8 @@ class Trial {
     this.processes.start(member.name, this.binaries.fettled, ['--config', member.file]);
   }
 
-  /** The group's spec: the first member steers HAProxy unless told otherwise. */
-  specText(director = { host: DIRECTOR, socket: this.haproxy.socket }) {
+  /** The group's spec, with HAProxy steered by another member or socket. */
+  specText(director) {
     return specText(this, director);
   }
 
