@@ -15,11 +15,12 @@ const LOOK_AGAIN_MS = 50;
 class SmallGroup {
   /**
    * `hosts`: by member {address, run}, where `run` goes before its command; default: loopback.
-   * `certified`: further names that get a certificate.
+   * `certified`: further names that get a certificate. `exec`: programs that each member may run.
    */
-  static async make(scene, { spec, allow = {}, hosts = {}, certified = [] }) {
+  static async make(scene, { spec, allow = {}, hosts = {}, certified = [], exec = [] }) {
     const group = new SmallGroup();
     group.scene = scene;
+    group.exec = exec;
     group.tls = path.join(scene.folder, 'tls');
     await runToEnd(FETTLE, [
       'init', 'tls', '--cluster', 'test', '--member', [...NAMES, ...certified].join(','), '--out', group.tls,
@@ -60,7 +61,7 @@ cluster:
 ${voters.join('')}\
 tls: {ca: ${one.tls}/ca.pem, cert: ${one.tls}/${one.cert}.pem, key: ${one.tls}/${one.cert}.key}
 spec: [${path.join(folder, 'conf.d', '*.yaml')}]
-allow: {haproxy: [${one.allow.join(', ')}]}
+allow: {haproxy: [${one.allow.join(', ')}], exec: [${this.exec.map((one) => JSON.stringify(one)).join(', ')}]}
 `,
     );
   }
