@@ -104,7 +104,8 @@ void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
   const auto before = holds.find(task.host);
   const bool ours = before != holds.end() && before->second.process == process &&
                     before->second.set != ServerAdmin::Ready;
-  holds[task.host] = {process, ours ? before->second.found : found.value_or(ServerAdmin::Ready), *set};
+  holds[task.host] = {process, ours ? before->second.found : found.value_or(ServerAdmin::Ready),
+                      *set};
 }
 
 void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {

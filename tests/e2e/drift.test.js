@@ -94,7 +94,7 @@ test('a restarted HAProxy gets the dead node taken out again, and the gap is tol
       assert.strictEqual(runs.filter((one) => one.playbook === 'builtin-reassert').length, 1);
       assert.match(await say(files, 'show servers state be_chat'), / chat-a \S+ \d+ 1 /);
       const told = (await ask(files, 'incidents')).incidents.find((one) => one.service === 'fettle');
-      assert.match(told.reason, /was restarted \(process \d+ → \d+\) and had chat-a in its traffic/);
+      assert.match(told.reason, /was restarted \(process [\d@]+ → [\d@]+\) and had chat-a in its traffic/);
       assert.notStrictEqual(told.resolved_at, null);
 
       await scene.startModelServer('chat-a', files.servers[0].port);

@@ -24,6 +24,9 @@ void Director::act(const core::Task& task, Done done) {
     const auto found = acts_.find(key);
     if (found == acts_.end() || found->second.number != number) return;
     if (fails) return end(key, {core::TaskState::Failed, "the director said no", {}});
+    if (is_foreign(found->second.task)) {
+      return end(key, {core::TaskState::Failed, "external: a person set it", {}});
+    }
     take_effect(found->second);
   });
   clock_.after(first + second, [=, this, key = task.key] {
@@ -40,6 +43,13 @@ void Director::act(const core::Task& task, Done done) {
                          {"set", std::string(isolates ? "maint" : "ready")}};
     end(key, {core::TaskState::Done, "read back", std::move(output)});
   });
+}
+
+/// As the real act: a restore undoes only what Fettle set under this process.
+bool Director::is_foreign(const core::Task& task) const {
+  const std::string set = core::text_option(task.input, "set");
+  return task.action == "traffic.restore" && is_out(core::text_option(task.input, "server")) &&
+         core::text_option(task.input, "pid") == process() && !set.empty() && set != "maint";
 }
 
 void Director::take_effect(Act& act) {

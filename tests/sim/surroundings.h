@@ -49,6 +49,7 @@ class Director {
     bool was_out = false;  // before it took effect
     std::uint64_t number = 0;
   };
+  bool is_foreign(const core::Task& task) const;
   void take_effect(Act& act);
   void end(const core::TaskKey& key, core::TaskResult result);
 
