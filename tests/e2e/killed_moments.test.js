@@ -1,7 +1,7 @@
 // Members killed (kill -9) at moments by chance, from a node's death to past the end of its run of
 // five steps: the leader, the host that acts, or the one that is both. Every run ends, and nothing
-// is done or told twice, as counted outside Fettle. `MOMENTS=100 SEED=7 node --test …` for more of
-// it; KEEP=FOLDER keeps what a failed one leaves.
+// is done or told twice, as counted outside Fettle. `MOMENTS=100 SEED=7 node --test FILE` for more
+// of it; KEEP=FOLDER keeps what a failed one leaves.
 'use strict';
 
 const assert = require('node:assert');
@@ -25,14 +25,15 @@ const QUIET_MS = 3000;
 const SETUP_MS = 90000;
 const MOMENT_MS = 15000;
 
+const untilOver = (setting, death) =>
+  setting.scene.bus.until(`the run of ${death.node} is over`, OVER_MS, () => setting.ended(death));
+
 /** How long a run takes, from the death to its end, when nobody is killed. */
 async function undisturbed(setting) {
   const took = [];
   for (const host of NAMES) {
     const death = setting.die(host);
-    const end = await setting.scene.bus.until(`the run of ${death.node} is over`, OVER_MS, () =>
-      setting.ended(death),
-    );
+    const end = await untilOver(setting, death);
     took.push(end.arrived - death.at);
     setting.deaths.push(death);
   }
@@ -56,8 +57,9 @@ function phase(setting, { node, killed }) {
     (one) => one.arrived < killed && (one.node === node || (run && one.run === run)),
   );
   if (!last) return 'before the verdict';
-  if (/^step\./.test(last.kind)) return `${last.kind === 'step.started' ? 'in' : 'after'} ${last.step}`;
-  return last.kind === 'run.finished' || last.kind === 'alert.sent' ? 'after the end' : 'at the start';
+  if (last.kind === 'step.started') return `in ${last.step}`;
+  if (last.kind === 'step.finished') return `after ${last.step}`;
+  return last.kind === 'run.finished' ? 'after the end' : 'at the start';
 }
 
 async function moment(setting, kind, delayMs) {
@@ -71,14 +73,15 @@ async function moment(setting, kind, delayMs) {
   death.killed = performance.now();
   await dying.exit;
   const back = group.start(victim);
-  const over = scene.bus.until(`the run of ${death.node} is over`, OVER_MS, () => setting.ended(death));
+  const over = untilOver(setting, death);
   await Promise.all([back, over]);
   death.phase = phase(setting, death);
-  death.what = [victim === leader && 'leader', victim === host && 'host'].filter(Boolean).join(' and ');
+  const parts = [victim === leader && 'leader', victim === host && 'host'];
+  death.what = parts.filter(Boolean).join(' and ');
   death.tookMs = setting.ended(death).arrived - death.at;
 }
 
-/** What one run did: by its own word, by the lines of its programs, by HAProxy and the receivers. */
+/** What one run did: by its own word, by its programs' lines, by HAProxy and the receivers. */
 async function judge(setting, death, acts, why) {
   const { group, events, oncall, pager, watch } = setting;
   const { node } = death;
@@ -88,12 +91,12 @@ async function judge(setting, death, acts, why) {
   const when = death.what ? `${death.what} killed ${death.phase}` : 'undisturbed';
   const wrong = (what) => why.push(`${node} (run ${id}, ${when}): ${what}`);
   if (!['succeeded', 'failed'].includes(run.state)) wrong(`it is ${run.state}`);
-  if (run.state === 'failed' && !run.steps.some((step) => step.reason)) wrong('it failed, no reason told');
+  if (run.state === 'failed' && !run.steps.some((step) => step.reason)) wrong('it tells no reason');
   for (const step of run.steps.filter((one) => PROGRAMS.includes(one.id))) {
     const times = acts.filter((act) => act.run === id && act.step === step.id).length;
     const least = step.state === 'succeeded' ? 1 : 0;
     if (times < least || times > 1) wrong(`${step.id} ${step.state}, and acted ${times} times`);
-    if (step.state !== 'succeeded' && !step.reason) wrong(`${step.id} ${step.state}, no reason told`);
+    if (step.state !== 'succeeded' && !step.reason) wrong(`${step.id} tells no reason`);
   }
   const { attempt } = run.steps[0];
   const orders = setting.orders(node);
@@ -115,8 +118,8 @@ async function agreed(setting, why) {
   const views = ['status', 'incidents', 'runs'];
   const ask = (name) =>
     Promise.all(views.map((view) => group.get(name, `/v1/${view}?consistency=stale`)));
-  const digest = ([status, { incidents }, { runs }]) =>
-    JSON.stringify([status.cluster.leader, status.cluster.commit_index, status.services, incidents, runs]);
+  const digest = ([{ cluster, services }, { incidents }, { runs }]) =>
+    JSON.stringify([cluster.leader, cluster.commit_index, services, incidents, runs]);
   const end = performance.now() + TOLD_MS;
   for (;;) {
     const digests = (await Promise.all(NAMES.map(ask))).map(digest);
@@ -128,7 +131,8 @@ async function agreed(setting, why) {
 
 async function judgeAll(setting, why) {
   const { scene, deaths, effects, events, oncall, pager } = setting;
-  const told = (death, receiver) => receiver.of(setting.started(death).incident, 'firing').length > 0;
+  const told = (death, receiver) =>
+    receiver.of(setting.started(death).incident, 'firing').length > 0;
   await scene.bus
     .until('every death is told', TOLD_MS, () =>
       deaths.every((death) => told(death, oncall) && told(death, pager)),
@@ -143,9 +147,10 @@ async function judgeAll(setting, why) {
   const opened = events.all.filter((one) => one.kind === 'incident.opened');
   const others = opened.filter((one) => one.node && !dead.has(one.node));
   for (const one of others) why.push(`an incident of ${one.node}, which lives: ${one.reason}`);
-  if (opened.filter((one) => dead.has(one.node)).length !== dead.size) why.push('not one incident a death');
+  const ofDead = opened.length - opened.filter((one) => !dead.has(one.node)).length;
+  if (ofDead !== dead.size) why.push(`${ofDead} incidents of ${dead.size} deaths`);
   for (const [server, state] of setting.watch.states) {
-    if (!dead.has(server) && state !== 'ready') why.push(`HAProxy has ${server}, which lives, ${state}`);
+    if (!dead.has(server) && state !== 'ready') why.push(`${server} lives, but is ${state}`);
   }
   const duplicates = oncall.duplicates() + pager.duplicates();
   if (duplicates) why.push(`${duplicates} notices came under a second id`);
@@ -156,19 +161,21 @@ async function judgeAll(setting, why) {
 function counts(items) {
   const of = new Map();
   for (const item of items) of.set(item, (of.get(item) || 0) + 1);
-  return [...of].sort((a, b) => b[1] - a[1]).map(([item, count]) => `${item} ${count}`).join(', ');
+  const sorted = [...of].sort((a, b) => b[1] - a[1]);
+  return sorted.map(([item, count]) => `${item} ${count}`).join(', ');
 }
 
 function summary(setting, moments, { acts, twice, duplicates, own }, normalMs) {
   const steps = moments.flatMap((one) => one.run.steps);
   const orders = moments.map((one) => setting.orders(one.node)).reduce((a, b) => a + b, 0);
   const took = moments.map((one) => Math.round(one.tookMs)).sort((a, b) => a - b);
-  const inDoubt = steps.filter((step) => step.tasks.some((task) => task.state === 'in_doubt')).length;
+  const inDoubt = steps.flatMap((step) => step.tasks).filter((task) => task.state === 'in_doubt');
   return [
     `killed: ${counts(moments.map((one) => one.what))}`,
     `when: ${counts(moments.map((one) => one.phase))}`,
-    `runs: ${counts(moments.map((one) => one.run.state))}; programs that acted, undisturbed ones included: ${acts}; ` +
-      `steps in doubt: ${inDoubt}; an undisturbed run took ${Math.round(normalMs)} ms, ` +
+    `runs: ${counts(moments.map((one) => one.run.state))}; programs that acted, ` +
+      `those of undisturbed runs included: ${acts}; steps in doubt: ${inDoubt.length}; ` +
+      `an undisturbed run took ${Math.round(normalMs)} ms, ` +
       `a disturbed one ${took[took.length >> 1]} ms (median), at most ${took.at(-1)} ms; ` +
       `incidents of Fettle itself: ${own}`,
     `seed ${SEED}: ${moments.length} moments, ${moments.length} runs ended, ` +
