@@ -1,7 +1,8 @@
 // Members killed (kill -9) at moments by chance, from a node's death to past the end of its run of
 // five steps: the leader, the host that acts, or the one that is both. Every run ends, and nothing
 // is done or told twice, as counted outside Fettle. `MOMENTS=100 SEED=7 node --test FILE` for more
-// of it; KEEP=FOLDER keeps what a failed one leaves.
+// of it; KEEP=FOLDER keeps what a failed one leaves. A member that is restarted replays the whole
+// log, so a new group takes over after some moments (EACH=100: one group for all).
 'use strict';
 
 const assert = require('node:assert');
@@ -14,6 +15,7 @@ const { Setting, PROGRAMS, NAMES, chance, spread } = require('./support/moments.
 
 const MOMENTS = Number(process.env.MOMENTS || 8);
 const SEED = Number(process.env.SEED || Date.now() % 1e6);
+const EACH = Number(process.env.EACH || 25);
 const KEEP = process.env.KEEP;
 const UNDISTURBED = 1;
 /** How far past the end of an undisturbed run a kill may come. */
@@ -100,6 +102,7 @@ async function judge(setting, death, acts, why) {
   }
   const { attempt } = run.steps[0];
   const orders = setting.orders(node);
+  death.orders = orders;
   if (orders < 1 || orders > attempt) wrong(`${orders} orders to HAProxy in ${attempt} attempts`);
   if (watch.states.get(node) !== 'maint') wrong(`HAProxy has it ${watch.states.get(node)}`);
   const changes = watch.changes.filter((one) => one.server === node && one.before !== undefined);
@@ -165,55 +168,69 @@ function counts(items) {
   return sorted.map(([item, count]) => `${item} ${count}`).join(', ');
 }
 
-function summary(setting, moments, { acts, twice, duplicates, own }, normalMs) {
-  const steps = moments.flatMap((one) => one.run.steps);
-  const orders = moments.map((one) => setting.orders(one.node)).reduce((a, b) => a + b, 0);
+function summary(moments, totals, normalMs) {
+  const sum = (key) => totals.reduce((all, one) => all + one[key], 0);
+  const inDoubt = moments
+    .flatMap((one) => one.run.steps.flatMap((step) => step.tasks))
+    .filter((task) => task.state === 'in_doubt').length;
+  const orders = moments.reduce((all, one) => all + one.orders, 0);
   const took = moments.map((one) => Math.round(one.tookMs)).sort((a, b) => a - b);
-  const inDoubt = steps.flatMap((step) => step.tasks).filter((task) => task.state === 'in_doubt');
   return [
     `killed: ${counts(moments.map((one) => one.what))}`,
     `when: ${counts(moments.map((one) => one.phase))}`,
-    `runs: ${counts(moments.map((one) => one.run.state))}; programs that acted, ` +
-      `those of undisturbed runs included: ${acts}; steps in doubt: ${inDoubt.length}; ` +
-      `an undisturbed run took ${Math.round(normalMs)} ms, ` +
+    `runs: ${counts(moments.map((one) => one.run.state))}; steps in doubt: ${inDoubt}; ` +
+      `programs that acted, those of undisturbed runs included: ${sum('acts')}; ` +
+      `an undisturbed run took at most ${Math.round(normalMs)} ms, ` +
       `a disturbed one ${took[took.length >> 1]} ms (median), at most ${took.at(-1)} ms; ` +
-      `incidents of Fettle itself: ${own}`,
+      `incidents of Fettle itself: ${sum('own')}`,
     `seed ${SEED}: ${moments.length} moments, ${moments.length} runs ended, ` +
-      `${twice} keys acted on twice, ${orders} orders to HAProxy, ` +
-      `${duplicates} notices under a second id`,
+      `${sum('twice')} keys acted on twice, ${orders} orders to HAProxy, ` +
+      `${sum('duplicates')} notices under a second id`,
   ].join('\n');
 }
 
 /** Sockets cannot be copied. */
 function keep(setting, scene) {
   const { events, deaths, counted } = setting;
-  fs.writeFileSync(path.join(scene.folder, 'seen.json'),
-    JSON.stringify({ deaths, commands: counted.commands, events: events.all }, null, 1));
+  const seen = { deaths, commands: counted.commands, events: events.all };
+  fs.writeFileSync(path.join(scene.folder, 'seen.json'), JSON.stringify(seen, null, 1));
   const isPlain = (file) => fs.statSync(file).isFile() || fs.statSync(file).isDirectory();
   fs.cpSync(scene.folder, KEEP, { recursive: true, filter: isPlain });
 }
 
+/** One group's moments: `shares` say when in a run, from 0 to 1; {moments, totals, normalMs}. */
+async function playGroup(scene, shares, first) {
+  const setting = await Setting.start(scene, shares.length, UNDISTURBED);
+  setting.deaths = [];
+  const why = [];
+  try {
+    const normalMs = await undisturbed(setting);
+    for (const [i, share] of shares.entries()) {
+      await moment(setting, KINDS[(first + i) % KINDS.length], share * BEYOND * normalMs);
+    }
+    const totals = await judgeAll(setting, why);
+    assert.deepStrictEqual(why, []);
+    return { moments: setting.deaths.filter((one) => one.victim), totals, normalMs };
+  } catch (error) {
+    if (KEEP) keep(setting, scene);
+    throw error;
+  }
+}
+
 test('members killed at any moment of a run: it ends, and nothing is done twice',
-  { timeout: SETUP_MS + MOMENTS * MOMENT_MS },
-  () =>
-    Scene.play(async (scene) => {
-      console.log(`seed ${SEED}, ${MOMENTS} moments`);
-      const random = chance(SEED);
-      const setting = await Setting.start(scene, MOMENTS, UNDISTURBED);
-      setting.deaths = [];
-      const why = [];
-      try {
-        const normalMs = await undisturbed(setting);
-        const shares = spread(random, MOMENTS);
-        for (const [i, share] of shares.entries()) {
-          await moment(setting, KINDS[i % KINDS.length], share * BEYOND * normalMs);
-        }
-        const totals = await judgeAll(setting, why);
-        console.log(summary(setting, setting.deaths.filter((one) => one.victim), totals, normalMs));
-        assert.deepStrictEqual(why, []);
-      } catch (error) {
-        if (KEEP) keep(setting, scene);
-        throw error;
-      }
-    }),
+  { timeout: Math.ceil(MOMENTS / EACH) * SETUP_MS + MOMENTS * MOMENT_MS },
+  async () => {
+    console.log(`seed ${SEED}, ${MOMENTS} moments`);
+    const shares = spread(chance(SEED), MOMENTS);
+    const done = [];
+    for (let first = 0; first < MOMENTS; first += EACH) {
+      await Scene.play(async (scene) => {
+        done.push(await playGroup(scene, shares.slice(first, first + EACH), first));
+      });
+      console.log(`${Math.min(first + EACH, MOMENTS)} of ${MOMENTS} moments`);
+    }
+    const moments = done.flatMap((one) => one.moments);
+    const normalMs = Math.max(...done.map((one) => one.normalMs));
+    console.log(summary(moments, done.map((one) => one.totals), normalMs));
+  },
 );
