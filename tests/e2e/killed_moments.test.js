@@ -53,10 +53,9 @@ function choose(setting, kind, leader) {
 }
 
 /** How far the run was, by the last event that had come when the member was killed. */
-function phase(setting, { node, killed }) {
-  const { run } = setting.events.first('run.started', { node }) || {};
+function phase(setting, { node, at, killed }) {
   const last = setting.events.all.findLast(
-    (one) => one.arrived < killed && (one.node === node || (run && one.run === run)),
+    (one) => one.arrived >= at && one.arrived < killed && one.node === node,
   );
   if (!last) return 'before the verdict';
   if (last.kind === 'step.started') return `in ${last.step}`;
