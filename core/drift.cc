@@ -143,8 +143,9 @@ void reconcile(Applying& ap, const std::string& name) {
     const DirectorView* view = fresh_view(ap.state, host, node);
     if (view == nullptr) continue;
     if (!unclear && !traffic_under_way(ap.state, name)) reconcile_host(ap, name, host, *view);
-    if (!misses_something(ap.state, host, node.service)) {
-      close_trouble(ap, "director/" + host + "/" + node.service,
+    const std::string about = "director/" + host + "/" + node.service;
+    if (ap.state.troubles.contains(about) && !misses_something(ap.state, host, node.service)) {
+      close_trouble(ap, about,
                     "the director of " + node.service + " on " + host +
                         " is reached again and in the wanted state");
     }
