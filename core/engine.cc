@@ -110,7 +110,7 @@ ClientAnswer isolate(Applying& ap, const command::Isolate& command) {
     return {.text = command.node + " is already isolated"};
   }
   if (!command.force) {
-    const auto reasons = why_not_isolate(ap.state, command.node);
+    const auto reasons = why_not_order_isolation(ap.state, command.node);
     if (!reasons.empty()) return refused(Code::Conflict, reasons.front());
   }
   return person_acts(ap, command.node, "traffic.isolate",
@@ -171,7 +171,7 @@ ClientAnswer retry(Applying& ap, const command::Retry& command) {
   const bool isolates =
       old.step < old.steps.size() && old.steps[old.step].action == "traffic.isolate";
   if (old.by_person && !old.force && isolates) {
-    const auto reasons = why_not_isolate(ap.state, old.node);
+    const auto reasons = why_not_order_isolation(ap.state, old.node);
     if (!reasons.empty()) return refused(Code::Conflict, reasons.front());
   }
   RunOrder order{.playbook = old.playbook,

@@ -50,14 +50,23 @@ bool is_out(const State& state, const std::string& node) {
          isolating(state, node);
 }
 
-std::vector<std::string> why_not_isolate(const State& state, const std::string& name) {
+namespace {
+
+std::vector<std::string> why_not(const State& state, const std::string& name, bool decided_counts) {
   std::vector<std::string> reasons;
   const NodeState& node = state.nodes.at(name);
   const ServiceSpec* service = find_service(state.spec, node.service);
   if (service == nullptr) return {"its service is not in the spec"};
   if (auto panic = panic_hold(state, node.service)) reasons.push_back(std::move(panic->reason));
-  if (is_out(state, name)) return reasons;
-  const Census count = census(state, *service);
+  const bool really_out = node.admin != Admin::InService || node.isolation_in_doubt;
+  if (really_out || (decided_counts && is_out(state, name))) return reasons;
+  Census count = census(state, *service);
+  const NodeSpec* spec = find_node(state.spec, name);
+  if (is_out(state, name) && spec != nullptr && spec->role == NodeRole::Active) {
+    --count.out;
+    ++count.in_service;
+    if (node.verdict == Verdict::Healthy) ++count.healthy_in_service;
+  }
   if (count.in_service <= 1) {
     reasons.emplace_back("last_node: it is the last node in service");
   }
@@ -71,6 +80,16 @@ std::vector<std::string> why_not_isolate(const State& state, const std::string& 
                       " must stay");
   }
   return reasons;
+}
+
+}  // namespace
+
+std::vector<std::string> why_not_isolate(const State& state, const std::string& name) {
+  return why_not(state, name, true);
+}
+
+std::vector<std::string> why_not_order_isolation(const State& state, const std::string& name) {
+  return why_not(state, name, false);
 }
 
 std::optional<std::string> why_not_restore(const State& state, const std::string& name) {

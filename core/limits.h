@@ -24,6 +24,10 @@ inline constexpr Duration kRelapseWindow = std::chrono::hours(1);
 /// Why the node may not be taken out of service now; empty: it may.
 std::vector<std::string> why_not_isolate(const State& state, const std::string& node);
 
+/// The same for a new order, to which an isolation that is only decided, perhaps being cancelled or
+/// forced, gives no leave: nothing of it may come to be.
+std::vector<std::string> why_not_order_isolation(const State& state, const std::string& node);
+
 /// Why the node may not be put back now; nothing: it may.
 std::optional<std::string> why_not_restore(const State& state, const std::string& node);
 

@@ -189,6 +189,18 @@ TEST(External, ARunThatFindsTheNodeOutAlreadyStopsThere) {
   EXPECT_EQ(story.performed.size(), 1U) << "a person keeps it out";
 }
 
+TEST(Limits, AForcedIsolationThatIsBeingCancelledGivesNoLeaveToOneThatIsNot) {
+  EngineStory story(story_spec({"a", "b", "c"}));
+  story.everything_is_healthy();
+  story.tell(command::Isolate{.node = "a", .by = "ann"});
+  story.done("7", "ready", "drain");
+  story.tell(command::Isolate{.node = "b", .by = "ann", .force = true});
+  story.tell(command::Cancel{.run = RunId{2}, .by = "ann"});
+  const ClientAnswer answer = story.tell(command::Isolate{.node = "b", .by = "ann"});
+  EXPECT_FALSE(answer.ok);
+  EXPECT_EQ(answer.text, "max_isolated: 1 of at most 1 already out");
+}
+
 TEST(Retry, APersonsIsolationStaysAPersons) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();
