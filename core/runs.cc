@@ -365,12 +365,16 @@ void cancel_run(Applying& ap, RunId id, const std::string& reason) {
   }
 }
 
-void cancel_runs_of(Applying& ap, const std::string& node, const std::string& reason) {
+std::vector<RunId> open_runs_of(const State& state, const std::string& node) {
   std::vector<RunId> open;
-  for (const auto& [id, run] : ap.state.runs) {
+  for (const auto& [id, run] : state.runs) {
     if (run.node == node && !is_over(run.state)) open.push_back(id);
   }
-  for (const RunId id : open) cancel_run(ap, id, reason);
+  return open;
+}
+
+void cancel_runs_of(Applying& ap, const std::string& node, const std::string& reason) {
+  for (const RunId id : open_runs_of(ap.state, node)) cancel_run(ap, id, reason);
 }
 
 void continue_run(Applying& ap, RunId id) {

@@ -36,6 +36,9 @@ void task_finished(Applying& ap, const command::TaskFinished& event);
 /// Stops the run: open tasks are cancelled at their hosts and closed first.
 void cancel_run(Applying& ap, RunId id, const std::string& reason);
 
+/// The node's open runs, the oldest first.
+std::vector<RunId> open_runs_of(const State& state, const std::string& node);
+
 /// Stops every open run of the node.
 void cancel_runs_of(Applying& ap, const std::string& node, const std::string& reason);
 

@@ -85,35 +85,35 @@ bool left_out_by_failure(const State& state, const NodeState& node) {
   return false;
 }
 
-/// The run of the playbook that a person cancelled for this incident, if it was the last of it:
-/// until the incident is over, or a person says so, it is not started again.
-const Run* cancelled_by_person(const State& state, const NodeState& node,
-                               const PlaybookSpec& playbook) {
+/// The newest run of the playbook for the node's incident, or null.
+const Run* last_run_of(const State& state, const NodeState& node, const PlaybookSpec& playbook) {
   if (!node.incident) return nullptr;
   const auto& runs = state.incidents.at(*node.incident).runs;
   for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
     const auto run = state.runs.find(*id);
-    if (run == state.runs.end() || run->second.playbook.name != playbook.name) continue;
-    return run->second.cancelled_by_person ? &run->second : nullptr;
+    if (run != state.runs.end() && run->second.playbook.name == playbook.name) return &run->second;
   }
   return nullptr;
+}
+
+/// The run of the playbook that a person cancelled for this incident, if it was the last of it:
+/// until the incident is over, or a person says so, it is not started again.
+const Run* cancelled_by_person(const State& state, const NodeState& node,
+                               const PlaybookSpec& playbook) {
+  const Run* run = last_run_of(state, node, playbook);
+  return run != nullptr && run->cancelled_by_person ? run : nullptr;
 }
 
 /// The playbook's last run for this incident ended with an act that may have been done and must not
 /// be done twice: a person says how it goes on.
 const Run* left_in_doubt(const State& state, const NodeState& node, const PlaybookSpec& playbook) {
-  if (!node.incident) return nullptr;
-  const auto& runs = state.incidents.at(*node.incident).runs;
-  for (auto id = runs.rbegin(); id != runs.rend(); ++id) {
-    const auto run = state.runs.find(*id);
-    if (run == state.runs.end() || run->second.playbook.name != playbook.name) continue;
-    for (const StepProgress& step : run->second.steps) {
-      for (const TaskProgress& part : step.tasks) {
-        const bool unknown = part.state == TaskState::InDoubt || part.state == TaskState::Expired;
-        if (unknown && !part.task.idempotent) return &run->second;
-      }
+  const Run* run = last_run_of(state, node, playbook);
+  if (run == nullptr) return nullptr;
+  for (const StepProgress& step : run->steps) {
+    for (const TaskProgress& part : step.tasks) {
+      const bool unknown = part.state == TaskState::InDoubt || part.state == TaskState::Expired;
+      if (unknown && !part.task.idempotent) return run;
     }
-    return nullptr;
   }
   return nullptr;
 }
@@ -245,11 +245,7 @@ void note_others(Applying& ap, const NodeState& node, const PlaybookSpec& chosen
 
 /// Takes the node's open runs on; a restoring one is stopped if the node has relapsed.
 void continue_runs(Applying& ap, const std::string& name) {
-  std::vector<RunId> open;
-  for (const auto& [id, run] : ap.state.runs) {
-    if (run.node == name && !is_over(run.state)) open.push_back(id);
-  }
-  for (const RunId id : open) {
+  for (const RunId id : open_runs_of(ap.state, name)) {
     const Run& run = ap.state.runs.at(id);
     const NodeState& node = ap.state.nodes.at(name);
     if (node.verdict == Verdict::Down && restoring(run) && !run.by_person) {
