@@ -29,6 +29,35 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
+/// One server as a configuration names it. A learner (voter = false) receives the log and counts in
+/// no majority (thesis 4.2.1). `info` is the driver's own (its address); opaque here.
+struct Server {
+  ServerId id;
+  bool voter = true;
+  std::string info;
+  friend bool operator==(const Server&, const Server&) = default;
+};
+/// Who the group is: the data of a Configuration entry, in force as soon as it is in the log
+/// (thesis 4.1). Sorted by id.
+struct Configuration {
+  std::vector<Server> servers;
+  friend bool operator==(const Configuration&, const Configuration&) = default;
+};
+
+/// What a snapshot stands for: everything up to `index`, and the configuration as of `index` with
+/// the index of its own entry. Index 0 is the start of a group: its first configuration, no data.
+struct SnapshotMeta {
+  Index index;
+  Term term;
+  Configuration configuration;
+  Index configuration_index;
+  friend bool operator==(const SnapshotMeta&, const SnapshotMeta&) = default;
+};
+struct Snapshot {
+  SnapshotMeta meta;
+  std::string data;  // the machine's own bytes; opaque here
+};
+
 /// What must be durable before any message that shows it leaves (figure 3.1).
 struct HardState {
   Term term;
@@ -78,6 +107,22 @@ struct Message {
 template <typename Archive>
 void fields(Archive& ar, Entry& v) {
   ar(v.term, v.index, v.kind, v.data);
+}
+template <typename Archive>
+void fields(Archive& ar, Server& v) {
+  ar(v.id, v.voter, v.info);
+}
+template <typename Archive>
+void fields(Archive& ar, Configuration& v) {
+  ar(v.servers);
+}
+template <typename Archive>
+void fields(Archive& ar, SnapshotMeta& v) {
+  ar(v.index, v.term, v.configuration, v.configuration_index);
+}
+template <typename Archive>
+void fields(Archive& ar, Snapshot& v) {
+  ar(v.meta, v.data);
 }
 template <typename Archive>
 void fields(Archive& ar, HardState& v) {

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -64,11 +65,14 @@ struct Read {
 };
 using Input = std::variant<Tick, Received, Propose, Persisted, Read>;
 
-/// To be made durable in one transaction: first truncate, then append, and the hard state.
+/// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and the
+/// hard state.
 struct Persist {
   std::uint64_t batch = 0;
   std::optional<HardState> hard;
   std::optional<Index> truncate_from;
+  std::shared_ptr<const Snapshot> snapshot;  // replaces the one before; null: it stays
+  std::optional<Index> compact_to;           // entries up to here go
   std::vector<Entry> entries;
 };
 struct Accepted {
