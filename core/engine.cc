@@ -390,4 +390,11 @@ std::vector<DirectorWatch> Engine::director_watches(const std::string& member) c
 
 std::uint64_t Engine::digest() const { return stable_hash(encode(state_)); }
 
+std::string Engine::save() const { return encode(state_); }
+
+Status Engine::load(std::string_view bytes) {
+  FETTLE_TRY(state_, decode<State>(bytes));
+  return {};
+}
+
 }  // namespace fettle::core

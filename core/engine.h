@@ -7,8 +7,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "core/command.h"
 #include "core/effect.h"
 #include "core/kind.h"
@@ -42,6 +44,11 @@ class Engine {
 
   /// A stable hash of the whole state; equal on every voter at the same index.
   std::uint64_t digest() const;
+
+  /// The whole state as bytes, for a snapshot.
+  std::string save() const;
+  /// Replaces the state by one that save() made; on an error nothing changed.
+  Status load(std::string_view bytes);
 
  private:
   ClientAnswer carry_out(Applying& ap, const Command& command);
