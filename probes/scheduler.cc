@@ -1,6 +1,6 @@
 // Happy path: due → look → answer → sample → the next slot of its phase.
-// A failure: the next look follows confirm_gap after the start of this one. An alarm: the same, at
-// once, for every probe of the node; one that is looking right now looks again afterwards.
+// A failure: the next look follows confirm_gap after the start of this one. An alarm: the same,
+// after kSettle, for every probe of the node; one that is looking right now looks again afterwards.
 #include "probes/scheduler.h"
 
 #include <algorithm>
@@ -132,7 +132,8 @@ void Scheduler::alarm(const std::string& node) {
       target.again = true;
       continue;
     }
-    set_due(at->first, target, std::max(io::Loop::now(), target.began + target.confirm_gap));
+    set_due(at->first, target,
+            std::max(io::Loop::now() + kSettle, target.began + target.confirm_gap));
   }
   arm();
 }

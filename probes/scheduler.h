@@ -1,7 +1,7 @@
 // Scheduler: who is due to look. Owns the probes of every watched node and one timer. Each (node,
 // probe) has a fixed phase within its interval, on slots of 10 ms, and at most one look in flight.
 // What a look means is the judge's: on_sample says whether to look again after confirm_gap, ahead
-// of the slot. A kept connection that the node closed makes all probes of the node look at once.
+// of the slot. A kept connection that the node closed makes all probes of the node look, after kSettle.
 #pragma once
 
 #include <functional>
@@ -22,6 +22,9 @@ namespace fettle::probes {
 class Scheduler {
  public:
   static constexpr core::Duration kSlot = std::chrono::milliseconds(10);
+  /// From an alarm to the look that it asks for. The kernel closes a dead process's sockets one by
+  /// one, its connections often before its listener: a look at once would still find the port open.
+  static constexpr core::Duration kSettle = std::chrono::milliseconds(2);
   /// Takes the sample; true: look again after the node's confirm_gap.
   using OnSample = std::function<bool(const core::Sample&)>;
 
