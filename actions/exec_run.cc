@@ -15,9 +15,6 @@ namespace fettle::actions {
 namespace {
 
 constexpr std::size_t kCommandBytesMax = 32768;
-/// The program is killed this long before the task's deadline (or a twentieth of the time, if that
-/// is less), so that its own words are in the answer.
-constexpr core::Duration kBeforeDeadlineMax = std::chrono::milliseconds(50);
 
 /// The bytes of the UTF-8 sequence at `at`, or 0 if there is none.
 std::size_t sequence_at(const std::string& text, std::size_t at) {
@@ -105,8 +102,7 @@ class ExecRun final : public Action {
       return answer_soon(core::TaskState::Failed, "not started: " + started.error().what);
     }
     process_.emplace(std::move(*started));
-    const core::Duration early = std::min(kBeforeDeadlineMax, task.remaining / 20);
-    timer_.start(task.remaining - early, [this] {
+    timer_.start(task.remaining, [this] {
       const std::string said = process_->output();
       process_.reset();
       answer({core::TaskState::InDoubt, with_output("killed at its deadline", said), {}});

@@ -145,7 +145,10 @@ void Executor::begun_is_durable(Time now, const TaskKey& key, Effects& out) {
   }
   if (job.deadline <= now) return finish(job, too_late(), out);
   job.phase = Phase::Acting;
-  if (job.deadline != kNever) job.task.remaining = job.deadline - now;
+  if (job.deadline != kNever) {
+    const Duration left = job.deadline - now;
+    job.task.remaining = left - std::min(executor::kOwnEndMax, left / 20);
+  }
   out.push_back(executor::Act{job.task});
 }
 

@@ -90,7 +90,10 @@ struct Journal {
   std::uint64_t generation = 1;       // the newest fence seen
   Term term;
 };
-/// Do it; `remaining` is what is left now.
+/// An act is to end by itself this long before its deadline (or a twentieth of the time, if that is
+/// less), so that its own word on what happened is the answer and not that it was killed.
+inline constexpr Duration kOwnEndMax = std::chrono::milliseconds(50);
+/// Do it within `remaining`.
 struct Act {
   Task task;
 };

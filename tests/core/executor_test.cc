@@ -372,11 +372,11 @@ TEST(Executor, ADeadlineWhileActingKillsAndAnswersHowItEnded) {
   EXPECT_EQ(host.did(), Trace{"answer 17 cancelled: deadline passed while acting"});
 }
 
-TEST(Executor, TheActIsToldHowMuchTimeIsLeft) {
+TEST(Executor, TheActIsToldHowMuchTimeIsLeftWithRoomForItsOwnAnswer) {
   Executor executor({}, 1, Term{5});
   executor.step(Time{}, ex::Perform{task_of(17, fence_of(10))});
   const auto effects = executor.step(Time{} + seconds(2), ex::Journaled{1});
-  EXPECT_EQ(std::get<ex::Act>(effects.at(0)).task.remaining, seconds(3));
+  EXPECT_EQ(std::get<ex::Act>(effects.at(0)).task.remaining, seconds(3) - ex::kOwnEndMax);
 }
 
 TEST(Executor, ACancelOfAQueuedTaskKeepsItFromEverActing) {

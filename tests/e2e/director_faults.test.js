@@ -40,7 +40,7 @@ const FAULTS = {
     },
     says: /an answer without end/,
   },
-  closing: { connection: (socket) => socket.destroy(), says: /garbage|reset|closed/ },
+  closing: { connection: (socket) => socket.destroy(), says: /garbage|reset|closed|broken pipe/ },
 };
 
 /** A unix socket that treats every connection as `connection` says. */
