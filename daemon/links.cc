@@ -1,11 +1,14 @@
 // Happy path: connect → TLS → hello → the peer's hello → up → frames and pings.
 // Failures: refused, not our CA, another name than the address book's, another cluster or
 // generation, a frame that is no frame, silence. Each closes the connection; ours is tried again
-// with a growing pause.
+// with a growing pause. A link that is cut is dialled again at once, to tell a dead process (nobody
+// listens) from a broken connection.
 #include "daemon/links.h"
 
 #include <algorithm>
+#include <set>
 
+#include "base/check.h"
 #include "daemon/log.h"
 
 namespace fettle::daemon {
@@ -14,20 +17,15 @@ Links::Outgoing::Outgoing(io::Loop& loop)
     : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
 Links::Incoming::Incoming() : reader(wire::kVersion, wire::kFrameBytesMax) {}
 
-Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, wire::Hello self,
-             std::vector<Peer> peers, LinkEvents events)
+Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::vector<Peer> peers,
+             LinkEvents events)
     : loop_(loop),
       tls_(std::move(tls)),
-      self_(std::move(self)),
       events_(std::move(events)),
       resolver_(loop),
       listener_(loop),
       pinger_(loop) {
-  for (Peer& peer : peers) {
-    auto out = std::make_unique<Outgoing>(loop);
-    out->peer = peer;
-    out_.emplace(peer.name, std::move(out));
-  }
+  for (const Peer& peer : peers) add(peer);
 }
 
 Links::~Links() { *alive_ = false; }
@@ -37,7 +35,44 @@ Status Links::listen(const io::SockAddress& at) {
       at, [this](uv_stream_t* listener, bool unix_socket) { accept(listener, unix_socket); });
 }
 
+void Links::add(const Peer& peer) {
+  auto out = std::make_unique<Outgoing>(loop_);
+  out->peer = peer;
+  Outgoing& added = *out_.insert_or_assign(peer.name, std::move(out)).first->second;
+  if (started_) connect(added);
+}
+
+void Links::set_peers(const std::vector<Peer>& peers) {
+  std::set<std::string> wanted;
+  for (const Peer& peer : peers) {
+    wanted.insert(peer.name);
+    const auto known = out_.find(peer.name);
+    if (known != out_.end() && known->second->peer.address == peer.address) continue;
+    if (known != out_.end()) bury(known->second);
+    add(peer);
+  }
+  for (auto at = out_.begin(); at != out_.end();) {
+    const auto one = at++;
+    if (wanted.contains(one->first)) continue;
+    bury(one->second);
+    out_.erase(one);
+  }
+  for (auto at = in_.begin(); at != in_.end();) {
+    const auto one = at++;
+    if (!one->second->peer.empty() && !wanted.contains(one->second->peer)) drop(one->first);
+  }
+}
+
+/// One of its callbacks may be the caller: it goes on the loop's next turn.
+void Links::bury(std::unique_ptr<Outgoing>& out) {
+  const auto old = std::shared_ptr<Outgoing>(std::move(out));
+  if (old->stream != nullptr) old->stream->reset();
+  old->timer.stop();
+  loop_.post([old] {});
+}
+
 void Links::connect_all() {
+  started_ = true;
   for (auto& [name, out] : out_) connect(*out);
   pinger_.start_repeating(kPingEvery, [this] { beat(); });
 }
@@ -72,18 +107,20 @@ void Links::connect(Outgoing& out) {
   const std::string name = out.peer.name;
   resolver_.resolve(out.peer.address.host, out.peer.address.port,
                     [this, name, alive = alive_](Result<io::SockAddress> address) {
-                      if (!*alive) return;
-                      Outgoing& same = *out_.at(name);
+                      const auto still = *alive ? out_.find(name) : out_.end();
+                      if (!*alive || still == out_.end() || still->second->stream != nullptr) return;
+                      Outgoing& same = *still->second;
                       if (address) return dial(same, *address);
                       lost(same, address.error().what);
                     });
 }
 
 void Links::dial(Outgoing& out, const io::SockAddress& address) {
+  out.address = address;
   out.reader = io::FrameReader(wire::kVersion, wire::kFrameBytesMax);
   out.stream = std::make_unique<io::Stream>(loop_);
   out.stream->connect_tcp(address,
-                          {.on_open = [this, &out] { out.stream->write(pack(self_)); },
+                          {.on_open = [this, &out] { out.stream->write(pack(events_.hello())); },
                            .on_data =
                                [this, &out](std::string_view bytes) {
                                  const Status read =
@@ -93,11 +130,26 @@ void Links::dial(Outgoing& out, const io::SockAddress& address) {
                                      });
                                  if (!read) lost(out, read.error().what);
                                },
-                           .on_end =
-                               [this, &out](io::End end, const std::string& text) {
-                                 lost(out, std::string(to_string(end)) + ": " + text);
-                               }},
+                           .on_end = [this, &out](
+                                         io::End end,
+                                         const std::string& text) { ended(out, end, text); }},
                           io::Stream::kOpenTimeout, tls_, out.peer.name);
+}
+
+void Links::ended(Outgoing& out, io::End end, const std::string& text) {
+  const bool cut = end == io::End::Eof || end == io::End::Reset;
+  const bool looks = out.evidence_tries > 0;
+  if (out.up && cut) {
+    out.evidence_tries = kEvidenceTries;
+  } else if (looks && cut) {
+    --out.evidence_tries;
+  } else {
+    out.evidence_tries = 0;
+  }
+  const bool dead = looks && end == io::End::Refused;
+  const std::string name = out.peer.name;
+  lost(out, std::string(to_string(end)) + ": " + text);
+  if (dead) events_.on_dead(name);
 }
 
 /// What the peer says on the connection that we opened: its hello, once, and pongs.
@@ -109,16 +161,26 @@ void Links::reply(Outgoing& out, std::string_view payload) {
     out.rtt_ms = static_cast<double>(io::Loop::now().ns - pong->sent_ns) / 1e6;
     return;
   }
+  if (const auto* refusal = std::get_if<wire::Refused>(&*frame)) {
+    return take_refusal(out, refusal->why);
+  }
   const auto* hello = std::get_if<wire::Hello>(&*frame);
   if (hello == nullptr || out.up) return;
   if (hello->facts.name != out.peer.name) return lost(out, "it says it is " + hello->facts.name);
   if (const Status known = events_.on_hello(*hello); !known) return lost(out, known.error().what);
   out.hello = *hello;
   out.up = true;
+  out.evidence_tries = 0;
   out.delay = kReconnectMin;
   log::info("link.up peer=" + out.peer.name);
   out.stream->write(pack(wire::Ping{io::Loop::now().ns}));
   events_.on_up(out.peer.name);
+}
+
+void Links::take_refusal(Outgoing& out, const std::string& why) {
+  const std::string name = out.peer.name;
+  lost(out, "it refuses this member: " + why);
+  events_.on_refused(name, why);
 }
 
 void Links::lost(Outgoing& out, const std::string& why) {
@@ -131,6 +193,11 @@ void Links::lost(Outgoing& out, const std::string& why) {
     events_.on_down(out.peer.name);
   } else {
     log::debug("link.failed peer=" + out.peer.name + ": " + why);
+  }
+  if (out.evidence_tries > 0) {
+    const bool first = out.evidence_tries == kEvidenceTries;
+    return out.timer.start(first ? core::Duration{0} : kEvidenceGap,
+                           [this, &out] { dial(out, *out.address); });
   }
   out.timer.start(out.delay, [this, &out] { connect(out); });
   out.delay = std::min<core::Duration>(kReconnectMax, out.delay * 2);
@@ -168,6 +235,7 @@ bool Links::make_room() {
 
 void Links::heard(std::uint64_t id, std::string_view bytes) {
   Incoming& in = *in_.at(id);
+  if (in.refused) return;
   const Status read = in.reader.feed(bytes, [&](std::string_view one) { return payload(id, one); });
   if (read) return;
   log::warn("link.refused peer=" + in.stream->peer_name() + ": " + read.error().what);
@@ -184,9 +252,9 @@ bool Links::payload(std::uint64_t id, std::string_view payload) {
     return false;
   }
   if (in.peer.empty()) {
-    if (take_hello(in, *frame)) return true;
-    drop(id);
-    return false;
+    const Status taken = take_hello(in, *frame);
+    if (!taken) refuse(id, taken.error().what);
+    return taken.has_value();
   }
   if (const auto* ping = std::get_if<wire::Ping>(&*frame)) {
     in.stream->write(pack(wire::Pong{ping->sent_ns}));
@@ -196,31 +264,37 @@ bool Links::payload(std::uint64_t id, std::string_view payload) {
   return in_.contains(id);
 }
 
-bool Links::take_hello(Incoming& in, const wire::Frame& frame) {
+Status Links::take_hello(Incoming& in, const wire::Frame& frame) {
   const auto* hello = std::get_if<wire::Hello>(&frame);
-  const std::string& certified = in.stream->peer_name();
-  const auto refuse = [&](const std::string& why) {
-    log::warn("link.refused peer=" + certified + ": " + why);
-    return false;
-  };
-  if (hello == nullptr) return refuse("it does not introduce itself");
+  const std::string certified = in.stream->peer_name();
+  if (hello == nullptr) return fail(Code::Refused, "it does not introduce itself");
   if (hello->facts.name != certified) {
-    return refuse("its certificate names '" + certified + "', it says '" + hello->facts.name + "'");
+    return fail(Code::Refused, "its certificate names '" + certified + "', it says '" +
+                                   hello->facts.name + "'");
   }
-  if (!out_.contains(certified)) return refuse("it is not a member of this group");
-  if (const Status known = events_.on_hello(*hello); !known) return refuse(known.error().what);
+  FETTLE_CHECK(events_.on_hello(*hello));
+  FETTLE_ASSERT_MSG(out_.contains(certified), "who is accepted is a peer");
   for (auto at = in_.begin(); at != in_.end();) {  // it opens one at a time: an older one is dead
     const auto one = at++;
     if (one->second->peer == certified) drop(one->first);
   }
   in.peer = certified;
-  in.stream->write(pack(self_));
+  in.stream->write(pack(events_.hello()));
   Outgoing& out = *out_.at(certified);
   if (!out.up && out.stream == nullptr) {  // it is here: no need to wait for our own next try
     out.delay = kReconnectMin;
     out.timer.start(core::Duration{0}, [this, &out] { connect(out); });
   }
-  return true;
+  return {};
+}
+
+/// Says why, and closes once that has left.
+void Links::refuse(std::uint64_t id, const std::string& why) {
+  Incoming& in = *in_.at(id);
+  log::warn("link.refused peer=" + in.stream->peer_name() + ": " + why);
+  in.refused = true;
+  in.stream->write(pack(wire::Refused{why}));
+  in.stream->finish();
 }
 
 void Links::drop(std::uint64_t id) {

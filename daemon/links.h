@@ -25,11 +25,18 @@ struct Peer {
 };
 
 struct LinkEvents {
-  /// A peer introduces itself; an error refuses it.
+  /// What this member says of itself now; asked for each new connection.
+  std::function<wire::Hello()> hello;
+  /// A peer introduces itself, known so far or not; an error refuses it, and it is told why. What is
+  /// accepted must be one of the peers when this returns (set_peers).
   std::function<Status(const wire::Hello&)> on_hello;
   std::function<void(const std::string& peer, wire::Frame frame)> on_frame;
   std::function<void(const std::string& peer)> on_up;
   std::function<void(const std::string& peer)> on_down;
+  /// The peer's process is dead: its connection was cut, and right afterwards nobody listened there.
+  std::function<void(const std::string& peer)> on_dead;
+  /// The peer refuses this member, and says why.
+  std::function<void(const std::string& peer, const std::string& why)> on_refused;
 };
 
 class Links {
@@ -40,15 +47,21 @@ class Links {
   /// A link that carried nothing for this long is dead, whatever the kernel thinks.
   static constexpr core::Duration kSilenceMax = std::chrono::seconds(5);
   static constexpr std::size_t kIncomingMax = 64;
+  /// After a cut the peer is dialled again at once, so many times and so far apart: the kernel may
+  /// close a dead process's connections before its listener.
+  static constexpr int kEvidenceTries = 5;
+  static constexpr core::Duration kEvidenceGap = std::chrono::milliseconds(2);
 
-  Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, wire::Hello self,
-        std::vector<Peer> peers, LinkEvents events);
+  Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::vector<Peer> peers,
+        LinkEvents events);
   ~Links();
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
   Status listen(const io::SockAddress& at);
   void connect_all();
+  /// Who this member has links to, from now on: new ones are dialled, others are dropped, silently.
+  void set_peers(const std::vector<Peer>& peers);
 
   /// Queues a frame; false if the link is not up (nothing is kept).
   bool send(const std::string& peer, const wire::Frame& frame);
@@ -64,6 +77,8 @@ class Links {
     io::FrameReader reader;
     io::Timer timer;
     core::Duration delay = kReconnectMin;
+    std::optional<io::SockAddress> address;  // where it was last found
+    int evidence_tries = 0;                  // left, after a cut
     bool up = false;
     core::Time heard;
     std::optional<double> rtt_ms;
@@ -73,26 +88,31 @@ class Links {
   struct Incoming {
     std::unique_ptr<io::Stream> stream;
     io::FrameReader reader;
-    std::string peer;  // after its hello
+    std::string peer;      // after its hello
+    bool refused = false;  // it is told so; nothing of it is read any more
     Incoming();
   };
 
+  void add(const Peer& peer);
+  void bury(std::unique_ptr<Outgoing>& out);
   void connect(Outgoing& out);
   void dial(Outgoing& out, const io::SockAddress& address);
+  void ended(Outgoing& out, io::End end, const std::string& text);
   void lost(Outgoing& out, const std::string& why);
+  void take_refusal(Outgoing& out, const std::string& why);
   void reply(Outgoing& out, std::string_view payload);
   void accept(uv_stream_t* listener, bool unix_socket);
   bool make_room();
   void heard(std::uint64_t id, std::string_view bytes);
   bool payload(std::uint64_t id, std::string_view payload);
-  bool take_hello(Incoming& in, const wire::Frame& frame);
+  Status take_hello(Incoming& in, const wire::Frame& frame);
+  void refuse(std::uint64_t id, const std::string& why);
   void drop(std::uint64_t id);
   void beat();
   std::string pack(const wire::Frame& frame) const;
 
   io::Loop& loop_;
   std::shared_ptr<io::TlsContext> tls_;
-  wire::Hello self_;
   LinkEvents events_;
   io::Resolver resolver_;
   io::Listener listener_;
@@ -100,6 +120,7 @@ class Links {
   std::map<std::string, std::unique_ptr<Outgoing>> out_;
   std::map<std::uint64_t, std::unique_ptr<Incoming>> in_;
   std::uint64_t next_incoming_ = 1;
+  bool started_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -20,11 +20,17 @@ inline constexpr std::uint8_t kVersion = 1;
 /// Bounds one frame; a spec of many files fits.
 inline constexpr std::size_t kFrameBytesMax = 32U * 1024 * 1024;
 
-/// First on every connection, by who opened it; answered by the other's own.
+/// First on every connection, by who opened it; answered by the other's own, or by Refused.
 struct Hello {
   std::string cluster;
   std::uint64_t generation = 1;
+  bool in_group = false;  // it has the group's log, or a part of it; false: a new, empty member
+  core::Address address;  // where it listens for members
   core::MemberFacts facts;
+};
+/// No link with this one, and why.
+struct Refused {
+  std::string why;
 };
 struct Raft {
   raft::Message message;
@@ -81,11 +87,15 @@ struct Pong {
 };
 
 using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
-                           ReadIndex, ReadIndexReply, Ping, Pong, Directors>;
+                           ReadIndex, ReadIndexReply, Ping, Pong, Directors, Refused>;
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {
-  ar(v.cluster, v.generation, v.facts);
+  ar(v.cluster, v.generation, v.in_group, v.address, v.facts);
+}
+template <typename Archive>
+void fields(Archive& ar, Refused& v) {
+  ar(v.why);
 }
 template <typename Archive>
 void fields(Archive& ar, Raft& v) {
