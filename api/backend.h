@@ -55,6 +55,15 @@ struct KvRead {
   std::int64_t stale_ms = 0;  // as in Snapshot
 };
 
+/// A change of who the group is. The backend checks name and address.
+struct MemberChange {
+  enum class Kind : std::uint8_t { Add, Remove, Promote };
+  Kind kind = Kind::Add;
+  std::string name;
+  std::string address;  // host:port, of an Add
+  bool promote = true;  // of an Add: it becomes a voter once it has caught up
+};
+
 struct ParseOutcome {
   std::optional<core::Spec> spec;
   std::vector<std::string> errors;
@@ -75,6 +84,13 @@ class Backend {
   /// Parses the files off the loop.
   virtual void parse(std::vector<core::SourceFile> files,
                      std::function<void(ParseOutcome)> done) = 0;
+  /// Commits the change; its answer is a sentence. Asked again it says that it is so already.
+  virtual void change_members(MemberChange change,
+                              std::function<void(Result<std::string>)> done) = 0;
+  /// Hands the leadership to the member `to`, or to whoever is furthest if it is empty.
+  virtual void transfer(std::string to, std::function<void(Result<std::string>)> done) = 0;
+  /// The group's state as a file's bytes, as new as this call.
+  virtual void snapshot(std::function<void(Result<std::string>)> done) = 0;
   /// This member's own numbers: needs no leader.
   virtual void metrics(std::function<void(Result<Metrics>)> done) = 0;
   /// True once a leader is known and its log applied so far.
