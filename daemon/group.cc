@@ -16,10 +16,13 @@
 namespace fettle::daemon {
 namespace {
 
+/// The log is compacted after so much of it; a snapshot of a small state then costs little.
+constexpr std::uint64_t kCompactEntries = 10'000;
+constexpr std::size_t kCompactBytes = 16U * 1024 * 1024;
+
 raft::Config raft_config(const GroupConfig& config) {
   raft::Config raft;
   raft.self = config.facts.name;
-  for (const Peer& member : config.members) raft.voters.push_back(member.name);
   raft.election_timeout = config.election_timeout;
   raft.heartbeat = config.heartbeat;
   raft.seed = config.seed;
@@ -41,7 +44,8 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       applied_clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
-      told_before_(loaded.entries.empty() ? Index{} : loaded.entries.back().index) {
+      told_before_(loaded.entries.empty() ? loaded.snapshot->meta.index
+                                          : loaded.entries.back().index) {
   loop.measure_lag();
   std::vector<Peer> peers;
   for (const Peer& member : config_.members) {
@@ -60,6 +64,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
   driver_ = std::make_unique<RaftDriver>(
       loop, disk, store, raft_config(config_), std::move(loaded),
       RaftEvents{.send = [this](const raft::Message& m) { send(m); },
+                 .restore = [this](const raft::Snapshot& s) { restore(s); },
                  .apply = [this](const raft::Entry& e) { apply(e); },
                  .accepted = [this](const raft::Accepted& a) { accepted(a); },
                  .rejected = [this](const raft::Rejected& r) { rejected(r); },
@@ -70,6 +75,11 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
 Group::~Group() = default;
 
 Status Group::start(const std::optional<io::SockAddress>& listen) {
+  const auto& snapshot = driver_->raft().snapshot();
+  if (!snapshot->data.empty()) {
+    FETTLE_CHECK(engine_.load(snapshot->data));
+    tell_watches();
+  }
   if (links_ != nullptr) {
     FETTLE_ASSERT(listen.has_value());
     FETTLE_CHECK(links_->listen(*listen));
@@ -89,7 +99,29 @@ void Group::send(const raft::Message& message) {
   if (links_ != nullptr) links_->send(message.to, wire::Raft{message});
 }
 
+void Group::restore(const raft::Snapshot& snapshot) {
+  const Status loaded = engine_.load(snapshot.data);
+  FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot whose checksum is right is readable");
+  log::info("snapshot.restored index=" + std::to_string(snapshot.meta.index.value));
+  applied_clock_ = io::Loop::now();
+  told_before_ = std::max(told_before_, snapshot.meta.index);
+  log_bytes_ = 0;
+  shared_state_.reset();
+  tell_watches();
+}
+
+/// Hands Raft a snapshot once enough was applied since the last.
+void Group::compact() {
+  const Index applied = driver_->applied();
+  const std::uint64_t entries = applied.value - driver_->raft().snapshot()->meta.index.value;
+  if (compacting_ == applied || (entries < kCompactEntries && log_bytes_ < kCompactBytes)) return;
+  compacting_ = applied;
+  log_bytes_ = 0;
+  driver_->step(raft::Compact{applied, engine_.save()});
+}
+
 void Group::apply(const raft::Entry& entry) {
+  log_bytes_ += entry.data.size();
   if (entry.kind != raft::EntryKind::Command) return;
   const auto decoded = core::decode_entry(entry.data);
   if (!decoded && decoded.error().code == Code::Refused) halt(decoded.error().what);
@@ -175,6 +207,7 @@ void Group::stepped(bool role_changed) {
   if (leading_) tend_level();
   finish_reads();
   arm_wake();
+  compact();
 }
 
 void Group::begin_to_lead() {

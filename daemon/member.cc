@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <cstdlib>
@@ -105,6 +106,16 @@ Status make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
+std::shared_ptr<const raft::Snapshot> first_snapshot(const spec::MemberFile& file) {
+  auto first = std::make_shared<raft::Snapshot>();
+  auto& servers = first->meta.configuration.servers;
+  for (const spec::MemberAddress& one : file.members) {
+    servers.push_back({.id = one.name, .voter = true, .info = to_string(one.address)});
+  }
+  std::ranges::sort(servers, {}, &raft::Server::id);
+  return first;
+}
+
 GroupConfig group_config(const MemberFiles& files, const std::string& incarnation,
                          std::uint64_t seed) {
   const spec::MemberFile& file = files.member;
@@ -177,6 +188,11 @@ Status Member::open_group(MemberFiles& files) {
     return fail(Code::Invalid, joined(files.spec_errors));
   }
   for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);
+  if (loaded_group_.snapshot == nullptr) {
+    // A new data directory, or one from before snapshots: the group is the file's voters.
+    loaded_group_.snapshot = first_snapshot(files.member);
+    FETTLE_CHECK(group_store_->save({raft::Persist{.snapshot = loaded_group_.snapshot}}));
+  }
   FETTLE_TRY(const std::uint64_t seed, random_number());
   group_ = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
                                    group_config(files, incarnation_, seed),

@@ -19,7 +19,10 @@ RaftDriver::RaftDriver(io::Loop& loop, io::Worker& disk, store::GroupStore& stor
       store_(store),
       events_(std::move(events)),
       timer_(loop),
-      raft_(std::move(config), std::move(loaded.hard), std::move(loaded.entries), instant_now()) {}
+      raft_(std::move(config),
+            {std::move(loaded.hard), std::move(loaded.snapshot), std::move(loaded.entries)},
+            instant_now()),
+      applied_(raft_.commit_index()) {}
 
 RaftDriver::~RaftDriver() { *alive_ = false; }
 
@@ -45,6 +48,10 @@ void RaftDriver::carry_out(raft::Output output) {
   for (const raft::Message& message : output.send) events_.send(message);
   for (const raft::Accepted& accepted : output.accepted) events_.accepted(accepted);
   for (const raft::Rejected& rejected : output.rejected) events_.rejected(rejected);
+  if (output.restore != nullptr) {
+    applied_ = output.restore->meta.index;
+    events_.restore(*output.restore);
+  }
   for (const raft::Entry& entry : output.committed) {
     applied_ = entry.index;
     events_.apply(entry);

@@ -25,6 +25,8 @@ inline constexpr int kExitEngineHalted = 76;
 
 struct RaftEvents {
   std::function<void(const raft::Message&)> send;
+  /// The machine's state is this snapshot's from now on.
+  std::function<void(const raft::Snapshot&)> restore;
   std::function<void(const raft::Entry&)> apply;
   std::function<void(const raft::Accepted&)> accepted;
   std::function<void(const raft::Rejected&)> rejected;

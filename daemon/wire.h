@@ -16,7 +16,7 @@
 namespace fettle::daemon::wire {
 
 /// The version of this format; a peer with another one is refused.
-inline constexpr std::uint8_t kVersion = 1;
+inline constexpr std::uint8_t kVersion = 2;
 /// Bounds one frame; a spec of many files fits.
 inline constexpr std::size_t kFrameBytesMax = 32U * 1024 * 1024;
 

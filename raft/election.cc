@@ -1,32 +1,66 @@
-// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2).
+// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2), and what is done about a leader
+// that is known to be dead.
 #include <algorithm>
 
 #include "base/check.h"
+#include "raft/quorum.h"
 #include "raft/raft.h"
 
 namespace fettle::raft {
 
 /// A server that heard its leader within the base timeout gives no vote, so that neither a server
-/// that was cut off nor an impatient one deposes a healthy leader.
+/// that was cut off or removed nor an impatient one deposes a healthy leader.
 bool Raft::hears_a_leader() const {
   if (role_ == Role::Leader) return true;
   return leader_heard_ && now_ - *leader_heard_ < config_.election_timeout;
 }
 
-void Raft::start_pre_vote() {
+/// A message that only the leader of its term sends, of a term that is not over.
+void Raft::heard_leader(const Message& message) {
+  FETTLE_ASSERT_MSG(role_ != Role::Leader || message.term > hard_.term, "one leader a term");
+  become_follower(message.term, message.from, message.from + " leads");
+  leader_heard_ = now_;
+  leader_lost_in_.reset();
+  reset_election_timer();
+}
+
+void Raft::on(const LeaderLost& input) {
+  if (role_ != Role::Follower || leader_.empty() || leader_ != input.server) return;
+  set_role(Role::Follower, "");
+  leader_heard_.reset();
+  leader_lost_in_ = hard_.term;
+  if (!is_self_voter()) return say("its leader is dead");
+  const std::size_t rank = rank_without(input.server);
+  say("its leader is dead, its rank is " + std::to_string(rank));
+  if (rank == 0) return start_pre_vote("the leader is dead");
+  const auto wait = config_.evidence_stagger * static_cast<std::int64_t>(rank);
+  election_deadline_ = std::min(election_deadline_, now_ + wait);
+}
+
+/// The place among the other voters, so that they do not all campaign at once.
+std::size_t Raft::rank_without(const ServerId& gone) const {
+  std::size_t rank = 0;
+  for (const ServerId& voter : voters_of(configuration())) {
+    if (voter < config_.self && voter != gone) ++rank;
+  }
+  return rank;
+}
+
+void Raft::start_pre_vote(const std::string& why) {
   reset_election_timer();
   set_role(Role::PreCandidate, "");
   granted_ = {config_.self};
   refused_.clear();
-  say("asks for pre-votes: no leader heard in time");
-  if (granted_.size() >= majority()) return campaign();
-  for (const ServerId& peer : config_.voters) {
+  say("asks for pre-votes: " + why);
+  const std::vector<ServerId> voters = voters_of(configuration());
+  if (votes_in(granted_) >= majority_of(voters.size())) return campaign(false);
+  for (const ServerId& peer : voters) {
     if (peer == config_.self) continue;
     emit(peer, next(hard_.term), VoteRequest{true, log_.last_index(), log_.last_term()}, When::Now);
   }
 }
 
-void Raft::campaign() {
+void Raft::campaign(bool transfer) {
   set_hard({next(hard_.term), config_.self});
   set_role(Role::Candidate, "");
   out_.role_changed = true;
@@ -34,30 +68,44 @@ void Raft::campaign() {
   refused_.clear();
   reset_election_timer();
   say("campaigns in term " + std::to_string(hard_.term.value));
-  for (const ServerId& peer : config_.voters) {
+  for (const ServerId& peer : voters_of(configuration())) {
     if (peer == config_.self) continue;
-    emit(peer, hard_.term, VoteRequest{false, log_.last_index(), log_.last_term()}, When::Durable);
+    emit(peer, hard_.term, VoteRequest{false, log_.last_index(), log_.last_term(), transfer},
+         When::Durable);
   }
   if (!dirty_ && batches_.empty()) count_vote(config_.self);  // only with a planted defect
 }
 
-void Raft::receive(const Message& message, const VoteRequest& request) {
+void Raft::answer_pre_vote(const Message& message, const VoteRequest& request) {
   const bool fresh = log_.up_to_date(request.last_index, request.last_term);
-  const std::string who = (request.pre ? "pre-vote to " : "vote to ") + message.from;
-  if (hears_a_leader() && message.term > hard_.term) {
+  const bool grant = message.term > hard_.term && fresh && !hears_a_leader();
+  say((grant ? "grants pre-vote to " : "refuses pre-vote to ") + message.from +
+      (hears_a_leader() ? ": it hears its leader"
+       : fresh          ? ""
+                        : ": its log is older"));
+  // A refusal carries the true term, so that a candidate with the newest log learns it.
+  Term shown = grant ? message.term : hard_.term;
+  if (!grant && FETTLE_MUTANT(raft_prevote_true_term)) shown = Term{message.term.value - 1};
+  emit(message.from, shown, VoteReply{true, grant}, When::Now);
+  const bool better = !fresh && knows_leader_lost() && role_ == Role::Follower && is_self_voter();
+  if (better) start_pre_vote("the leader is dead, and its own log is newer");
+}
+
+void Raft::receive(const Message& message, const VoteRequest& request) {
+  if (FETTLE_MUTANT(raft_learner_refuses_votes) && !is_self_voter()) return;
+  if (request.pre) return answer_pre_vote(message, request);
+  const std::string who = "vote to " + message.from;
+  if (message.term > hard_.term && hears_a_leader() && !request.transfer) {
     say("refuses " + who + ": it hears its leader");
-    return emit(message.from, hard_.term, VoteReply{request.pre, false}, When::Now);
-  }
-  if (request.pre) {
-    const bool grant = message.term > hard_.term && fresh;
-    say((grant ? "grants " : "refuses ") + who + (fresh ? "" : ": its log is older"));
-    // A refusal carries the true term, so that a candidate with the newest log learns it.
-    return emit(message.from, grant ? message.term : hard_.term, VoteReply{true, grant}, When::Now);
+    return emit(message.from, hard_.term, VoteReply{false, false}, When::Now);
   }
   if (message.term > hard_.term) become_follower(message.term, "", "asked for a vote");
-  const bool free =
-      hard_.vote.empty() || hard_.vote == message.from || FETTLE_MUTANT(raft_double_vote);
-  const bool grant = message.term == hard_.term && role_ == Role::Follower && free && fresh;
+  const bool fresh = log_.up_to_date(request.last_index, request.last_term);
+  const bool free = hard_.vote.empty() || hard_.vote == message.from ||
+                    FETTLE_MUTANT(raft_double_vote) ||
+                    (FETTLE_MUTANT(raft_double_vote_transfer) && request.transfer);
+  const bool waits = role_ == Role::Follower || role_ == Role::PreCandidate;
+  const bool grant = message.term == hard_.term && waits && free && fresh;
   if (!grant) {
     say("refuses " + who +
         (fresh ? free ? ": older term" : ": voted for " + hard_.vote : ": its log is older"));
@@ -65,6 +113,7 @@ void Raft::receive(const Message& message, const VoteRequest& request) {
   }
   say("grants " + who + ": its log is up to date");
   set_hard({hard_.term, message.from});
+  set_role(Role::Follower, leader_);
   reset_election_timer();
   emit(message.from, hard_.term, VoteReply{false, true}, When::Durable);
 }
@@ -81,16 +130,25 @@ void Raft::receive(const Message& message, const VoteReply& reply) {
     return;
   }
   refused_.insert(message.from);
-  if (refused_.size() >= majority()) {
-    say("gives up: a majority refused");
-    set_role(Role::Follower, "");
-  }
+  const std::size_t voters = voters_of(configuration()).size();
+  if (votes_in(refused_) < majority_of(voters)) return;
+  say("gives up: a majority refused");
+  set_role(Role::Follower, "");
+  if (!reply.pre || !knows_leader_lost()) return;
+  // The others may not know yet that the leader is dead.
+  const auto turn = config_.evidence_stagger * static_cast<std::int64_t>(voters);
+  election_deadline_ = std::min(election_deadline_, now_ + turn);
+}
+
+std::size_t Raft::votes_in(const std::set<ServerId>& from) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      from, [this](const ServerId& id) { return is_voter(configuration(), id); }));
 }
 
 void Raft::count_vote(const ServerId& voter) {
   granted_.insert(voter);
-  if (granted_.size() < majority()) return;
-  if (role_ == Role::PreCandidate) return campaign();
+  if (votes_in(granted_) < majority_of(voters_of(configuration()).size())) return;
+  if (role_ == Role::PreCandidate) return campaign(false);
   // Its own vote counts once it is durable; without it the majority stands on the others.
   if (role_ == Role::Candidate) become_leader();
 }
@@ -98,16 +156,13 @@ void Raft::count_vote(const ServerId& voter) {
 void Raft::become_leader() {
   set_role(Role::Leader, config_.self);
   say("leads term " + std::to_string(hard_.term.value));
+  leader_lost_in_.reset();
+  incoming_.reset();
   progress_.clear();
-  for (const ServerId& peer : config_.voters) {
-    if (peer == config_.self) continue;
-    Progress& progress = progress_[peer];
-    progress.next = next(log_.last_index());
-    progress.last_contact = now_;
-  }
   uncommitted_bytes_ = 0;
   round_ = 0;
   quorum_check_due_ = now_ + config_.election_timeout;
+  follow_configuration();
   append_own(EntryKind::Noop, "");
   own_term_start_ = log_.last_index();
   heartbeat_due_ = now_ + config_.heartbeat;
@@ -115,11 +170,12 @@ void Raft::become_leader() {
 }
 
 void Raft::check_quorum() {
-  std::size_t active = 1;
-  for (const auto& [peer, progress] : progress_) {
-    if (now_ - progress.last_contact < config_.election_timeout) ++active;
-  }
-  if (active < majority()) {
+  const std::vector<ServerId> voters = voters_of(configuration());
+  const auto active = std::ranges::count_if(voters, [this](const ServerId& voter) {
+    return voter == config_.self ||
+           now_ - progress_.at(voter).last_contact < config_.election_timeout;
+  });
+  if (static_cast<std::size_t>(active) < majority_of(voters.size())) {
     return become_follower(hard_.term, "", "no majority answered within an election timeout");
   }
   quorum_check_due_ = now_ + config_.election_timeout;

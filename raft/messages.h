@@ -35,6 +35,7 @@ struct Server {
   ServerId id;
   bool voter = true;
   std::string info;
+  bool promote = false;  // a learner that its leader makes a voter once it has caught up
   friend bool operator==(const Server&, const Server&) = default;
 };
 /// Who the group is: the data of a Configuration entry, in force as soon as it is in the log
@@ -66,11 +67,13 @@ struct HardState {
 };
 
 /// RequestVote, or with `pre` the question whether a vote would be given (9.6): then the message's
-/// term is the one the candidate would move to.
+/// term is the one the candidate would move to. With `transfer` its leader told it to (3.10): voters
+/// that hear that leader answer all the same.
 struct VoteRequest {
   bool pre = false;
   Index last_index;
   Term last_term;
+  bool transfer = false;
 };
 /// The message's term: of the request if granted, else the responder's own true term.
 struct VoteReply {
@@ -95,7 +98,29 @@ struct AppendReply {
   std::uint64_t round = 0;
 };
 
-using Body = std::variant<VoteRequest, VoteReply, Append, AppendReply>;
+/// InstallSnapshot, one chunk (figure 5.3): the bytes of `meta`'s data from `offset` on. `checksum` is
+/// the stable_hash of all `total` bytes.
+struct SnapshotChunk {
+  SnapshotMeta meta;
+  std::uint64_t total = 0;
+  std::uint64_t checksum = 0;
+  std::uint64_t offset = 0;
+  std::string data;
+};
+/// What the follower holds of the snapshot (index, term): its first `held` bytes. With `done` it
+/// needs no more of it: its log agrees with the leader's up to `match`, durably.
+struct SnapshotReply {
+  Index index;
+  Term term;
+  std::uint64_t held = 0;
+  bool done = false;
+  Index match;
+};
+/// The leader asks its target to campaign at once (3.10).
+struct TimeoutNow {};
+
+using Body = std::variant<VoteRequest, VoteReply, Append, AppendReply, SnapshotChunk, SnapshotReply,
+                          TimeoutNow>;
 
 struct Message {
   ServerId from;
@@ -110,7 +135,7 @@ void fields(Archive& ar, Entry& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, Server& v) {
-  ar(v.id, v.voter, v.info);
+  ar(v.id, v.voter, v.info, v.promote);
 }
 template <typename Archive>
 void fields(Archive& ar, Configuration& v) {
@@ -130,7 +155,7 @@ void fields(Archive& ar, HardState& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, VoteRequest& v) {
-  ar(v.pre, v.last_index, v.last_term);
+  ar(v.pre, v.last_index, v.last_term, v.transfer);
 }
 template <typename Archive>
 void fields(Archive& ar, VoteReply& v) {
@@ -144,6 +169,16 @@ template <typename Archive>
 void fields(Archive& ar, AppendReply& v) {
   ar(v.success, v.match, v.hint_index, v.hint_term, v.round);
 }
+template <typename Archive>
+void fields(Archive& ar, SnapshotChunk& v) {
+  ar(v.meta, v.total, v.checksum, v.offset, v.data);
+}
+template <typename Archive>
+void fields(Archive& ar, SnapshotReply& v) {
+  ar(v.index, v.term, v.held, v.done, v.match);
+}
+template <typename Archive>
+void fields(Archive&, TimeoutNow&) {}
 template <typename Archive>
 void fields(Archive& ar, Message& v) {
   ar(v.from, v.to, v.term, v.body);

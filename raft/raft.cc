@@ -4,9 +4,17 @@
 #include <utility>
 
 #include "base/check.h"
-#include "raft/quorum.h"
 
 namespace fettle::raft {
+namespace {
+
+SnapshotMeta meta_of(const Start& start) {
+  FETTLE_ASSERT_MSG(start.snapshot != nullptr || start.entries.empty(),
+                    "a log without a snapshot does not say who its servers were");
+  return start.snapshot == nullptr ? SnapshotMeta{} : start.snapshot->meta;
+}
+
+}  // namespace
 
 std::string_view to_string(Role role) {
   switch (role) {
@@ -22,28 +30,39 @@ std::string_view to_string(Role role) {
   return "unknown";
 }
 
-Raft::Raft(Config config, HardState hard, std::vector<Entry> log, Instant now)
+Raft::Raft(Config config, Start start, Instant now)
     : config_(std::move(config)),
-      hard_(std::move(hard)),
-      log_(std::move(log)),
+      hard_(std::move(start.hard)),
+      snapshot_(start.snapshot),
+      log_(meta_of(start).index, meta_of(start).term, std::move(start.entries)),
+      commit_(snapshot_ == nullptr ? Index{} : snapshot_->meta.index),
+      applied_(commit_),
       durable_(log_.last_index()),
       rng_(config_.seed),
       now_(now) {
-  FETTLE_ASSERT_MSG(is_voter(config_.self), "a server is one of its voters");
+  if (snapshot_ != nullptr) {
+    const SnapshotMeta& meta = snapshot_->meta;
+    FETTLE_ASSERT_MSG(meta.configuration_index <= meta.index, "a snapshot knows its past alone");
+    history_.reset(meta.configuration_index, meta.configuration);
+  }
+  for (Index i = next(log_.base()); i <= log_.last_index(); i = next(i)) adopt(log_.at(i));
   reset_election_timer();
-  if (config_.voters.size() == 1) election_deadline_ = now;
+  if (voters_of(configuration()) == std::vector{config_.self}) election_deadline_ = now;
 }
 
 Output Raft::step(Instant now, Input input) {
   now_ = std::max(now_, now);
   out_ = Output{};
   std::visit([this](const auto& held) { on(held); }, input);
+  promote_who_caught_up();
   seal();
   return std::exchange(out_, Output{});
 }
 
 Instant Raft::deadline() const {
-  return role_ == Role::Leader ? std::min(heartbeat_due_, quorum_check_due_) : election_deadline_;
+  if (role_ != Role::Leader) return election_deadline_;
+  const Instant due = std::min(heartbeat_due_, quorum_check_due_);
+  return transferring_ ? std::min(due, transferring_->deadline) : due;
 }
 
 bool Raft::leads_surely() const {
@@ -52,30 +71,33 @@ bool Raft::leads_surely() const {
 
 void Raft::on(const Tick&) {
   if (role_ == Role::Leader) {
+    if (transferring_ && now_ >= transferring_->deadline) give_up_transfer();
     if (now_ >= quorum_check_due_) check_quorum();
     if (role_ == Role::Leader && now_ >= heartbeat_due_) send_heartbeats();
     return;
   }
-  if (now_ >= election_deadline_) start_pre_vote();
+  if (now_ < election_deadline_) return;
+  if (is_self_voter()) return start_pre_vote("no leader heard in time");
+  // Who has no vote starts no election; its leader is as silent for it as for others.
+  set_role(Role::Follower, "");
+  reset_election_timer();
 }
 
+/// Messages are taken from anybody: whoever is behind may not know the configuration in which the
+/// sender, or itself, has a part (4.1). What the sender is counted for goes by our own.
 void Raft::on(const Received& input) {
   const Message& message = input.message;
-  if (message.to != config_.self || !is_voter(message.from)) return;
+  if (message.to != config_.self || message.from == config_.self) return;
   std::visit([&](const auto& body) { receive(message, body); }, message.body);
 }
 
 void Raft::on(const Propose& input) {
-  if (role_ != Role::Leader) {
-    out_.rejected.push_back({input.token, Code::NotLeader});
-    return;
-  }
+  if (role_ != Role::Leader) return reject(input.token, Code::NotLeader, "it does not lead");
+  if (transferring_) return reject(input.token, Code::Busy, "the leadership is being transferred");
   if (uncommitted_bytes_ > 0 &&
       uncommitted_bytes_ + input.data.size() > config_.uncommitted_bytes_max) {
-    out_.rejected.push_back({input.token, Code::Busy});
-    return;
+    return reject(input.token, Code::Busy, "too much is not committed yet");
   }
-  uncommitted_bytes_ += input.data.size();
   append_own(EntryKind::Command, input.data);
   out_.accepted.push_back({input.token, log_.last_index(), hard_.term});
   replicate();
@@ -95,23 +117,6 @@ void Raft::on(const Persisted& input) {
   if (role_ == Role::Leader) maybe_commit();
 }
 
-void Raft::on(const Read& input) {
-  if (role_ != Role::Leader || early_reads_.size() + reads_.size() >= config_.reads_max) {
-    out_.reads.push_back({input.token, false, Index{}});
-    return;
-  }
-  if (!leads_surely()) {
-    early_reads_.push_back(input.token);
-    return;
-  }
-  if (config_.voters.size() == 1) {
-    out_.reads.push_back({input.token, true, commit_});
-    return;
-  }
-  send_heartbeats();
-  reads_.push_back({input.token, round_, commit_});
-}
-
 void Raft::emit(const ServerId& to, Term term, Body body, When when) {
   Message message{config_.self, to, term, std::move(body)};
   const bool hard_pending =
@@ -126,19 +131,32 @@ void Raft::emit(const ServerId& to, Term term, Body body, When when) {
   }
 }
 
-void Raft::append_own(EntryKind kind, std::string data) {
-  Entry entry{hard_.term, next(log_.last_index()), kind, std::move(data)};
+/// What shows that everything up to `index` is kept may leave at once if it is.
+Raft::When Raft::when_durable(Index index) const {
+  return index <= durable_ ? When::Now : When::Durable;
+}
+
+Persist& Raft::dirty() {
   if (!dirty_) dirty_.emplace();
-  dirty_->entries.push_back(entry);
+  return *dirty_;
+}
+
+void Raft::append_entry(Entry entry) {
+  dirty().entries.push_back(entry);
+  adopt(entry);
   log_.append(std::move(entry));
+}
+
+void Raft::append_own(EntryKind kind, std::string data) {
+  uncommitted_bytes_ += data.size();
+  append_entry({hard_.term, next(log_.last_index()), kind, std::move(data)});
 }
 
 void Raft::set_hard(HardState hard) {
   if (hard == hard_) return;
   hard_ = std::move(hard);
   if (FETTLE_MUTANT(raft_vote_not_persisted)) return;
-  if (!dirty_) dirty_.emplace();
-  dirty_->hard = hard_;
+  dirty().hard = hard_;
 }
 
 void Raft::set_role(Role role, ServerId leader) {
@@ -150,21 +168,29 @@ void Raft::set_role(Role role, ServerId leader) {
 
 void Raft::become_follower(Term term, ServerId leader, const std::string& why) {
   const bool led = role_ == Role::Leader;
-  if (term > hard_.term) {
+  const bool newer = term > hard_.term;
+  if (newer) {
     say("term " + std::to_string(hard_.term.value) + " -> " + std::to_string(term.value) + ": " +
         why);
     set_hard({term, ""});
     out_.role_changed = true;
   }
   set_role(Role::Follower, std::move(leader));
-  if (led) {
-    say("steps down: " + why);
-    progress_.clear();
-    own_term_start_ = Index{};
-    uncommitted_bytes_ = 0;
-    fail_reads();
-    reset_election_timer();
+  if (led) stop_leading(newer, why);
+}
+
+void Raft::stop_leading(bool deposed, const std::string& why) {
+  say("steps down: " + why);
+  progress_.clear();
+  own_term_start_ = Index{};
+  uncommitted_bytes_ = 0;
+  fail_reads();
+  if (transferring_) {
+    const Code code = deposed ? Code::NotLeader : Code::Unreachable;
+    out_.transfers.push_back({transferring_->token, deposed, code, why});
+    transferring_.reset();
   }
+  reset_election_timer();
 }
 
 void Raft::reset_election_timer() {
@@ -179,8 +205,11 @@ void Raft::advance_commit(Index to) {
   commit_ = to;
   while (applied_ < commit_) {
     applied_ = next(applied_);
-    out_.committed.push_back(log_.at(applied_));
+    const Entry& entry = log_.at(applied_);
+    uncommitted_bytes_ -= std::min(uncommitted_bytes_, entry.data.size());
+    out_.committed.push_back(entry);
   }
+  if (incoming_ && incoming_->meta.index <= commit_) incoming_.reset();
 }
 
 /// Ends the step: what changed becomes a batch, and what must wait for it is held back with it.
@@ -204,19 +233,8 @@ void Raft::say(const std::string& text) {
   if (config_.trace) out_.trace.push_back(text);
 }
 
-std::size_t Raft::majority() const { return majority_of(config_.voters.size()); }
-
-bool Raft::is_voter(const ServerId& id) const {
-  return std::ranges::find(config_.voters, id) != config_.voters.end();
-}
-
-void Raft::fail_reads() {
-  for (const std::uint64_t token : std::exchange(early_reads_, {})) {
-    out_.reads.push_back({token, false, Index{}});
-  }
-  for (const PendingRead& read : std::exchange(reads_, {})) {
-    out_.reads.push_back({read.token, false, Index{}});
-  }
+void Raft::reject(std::uint64_t token, Code code, std::string why) {
+  out_.rejected.push_back({token, code, std::move(why)});
 }
 
 }  // namespace fettle::raft

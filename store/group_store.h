@@ -1,4 +1,4 @@
-// GroupStore: group.db, what a voter must not lose: log entries, term and vote, who it is. Blocks;
+// GroupStore: group.db, what a voter must not lose: snapshot, log entries, term, vote, who it is. Blocks;
 // used from the disk worker's thread only, except before the loops run.
 #pragma once
 
@@ -15,6 +15,7 @@ namespace fettle::store {
 
 struct LoadedGroup {
   raft::HardState hard;
+  std::shared_ptr<const raft::Snapshot> snapshot;  // null: none was saved yet
   std::vector<raft::Entry> entries;
 };
 
@@ -34,7 +35,9 @@ class GroupStore {
 
  private:
   explicit GroupStore(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+  Status load_snapshot(LoadedGroup& into);
   Status save_one(const raft::Persist& batch);
+  Status save_snapshot(const raft::Snapshot& snapshot);
 
   std::unique_ptr<Database> db_;
 };

@@ -42,6 +42,7 @@ void World::crash(Member& member) {
   if (!member.alive()) return;
   note(member.name(), "crashes");
   member.crash();
+  tell_of_death(member.name());
   clock_.after(milliseconds(rng_.between(5, rng_.chance(30) ? 2500 : 400)), [this, &member] {
     if (member.alive() || dead_.contains(member.name())) return;
     note(member.name(), "starts");
@@ -53,7 +54,8 @@ void World::isolate_one() {
   const std::string& one = victim().name();
   const std::uint64_t way = rng_.between(0, 2);  // both ways, only out, only in
   note(one, "is cut off");
-  for (const std::string& other : names_) {
+  for (const auto& member : members_) {
+    const std::string& other = member->name();
     if (other == one) continue;
     if (way != 2) cut_.insert({one, other});
     if (way != 1) cut_.insert({other, one});
@@ -63,13 +65,15 @@ void World::isolate_one() {
 void World::split() {
   note("world", "the network splits");
   std::set<std::string> side;
-  for (const std::string& name : names_) {
-    if (rng_.chance(50)) side.insert(name);
+  for (const auto& member : members_) {
+    if (rng_.chance(50)) side.insert(member->name());
   }
   cut_.clear();
-  for (const std::string& a : names_) {
-    for (const std::string& b : names_) {
-      if (a != b && side.contains(a) != side.contains(b)) cut_.insert({a, b});
+  for (const auto& from : members_) {
+    for (const auto& to : members_) {
+      const std::string& a = from->name();
+      const std::string& b = to->name();
+      if (side.contains(a) != side.contains(b)) cut_.insert({a, b});
     }
   }
 }

@@ -19,7 +19,9 @@ constexpr Instant kAgain = milliseconds(500);
 void Member::every_beat() {
   later(kBeat, [this] { every_beat(); });
   report_missing();
+  if (world_.compacts_now()) compact();
   if (leads()) lead();
+  if (is_leader()) after_read([] {});
 }
 
 void Member::lead() {
@@ -73,6 +75,7 @@ void Member::after_read(std::function<void()> then) {
   reading_[token] = [this, then = std::move(then), term = raft_->term()] {
     if (leads() && raft_->term() == term) then();
   };
+  world_.raft_checks().read_asked(name_, token);
   input(raft::Read{token});
 }
 

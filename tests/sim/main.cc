@@ -23,6 +23,7 @@ struct Options {
   std::uint64_t seeds = 100;
   std::uint64_t first = 1;
   std::string members = "both";
+  std::string profile = "default";
   std::string mutant;
   std::string output;
   std::uint64_t jobs = 2;
@@ -54,7 +55,7 @@ void say(int pipe, const Word& word) {
     Word word{.seed = seed};
     say(pipe, word);
     for (const std::size_t members : sizes(order, seed)) {
-      World world(seed, members, order.trace);
+      World world(seed, members, order.profile, order.trace);
       const Outcome outcome = world.run();
       word.events += outcome.events;
       word.entries += outcome.entries;
@@ -154,11 +155,14 @@ class Run {
       ++total_.failed;
       total_.failures[word.seed] = word.what;
       const std::string members = order_.members == "both" ? "" : " --members " + order_.members;
+      const std::string profile =
+          order_.profile == "default" ? "" : " --profile " + order_.profile;
       const std::string mutant = order_.mutant.empty() ? "" : " --mutant " + order_.mutant;
       std::fprintf(stderr,
-                   "seed %llu: %s\n  repeat: ./dev sim --first-seed %llu --seeds 1%s%s --trace\n",
+                   "seed %llu: %s\n  repeat: ./dev sim --first-seed %llu --seeds 1%s%s%s --trace\n",
                    static_cast<unsigned long long>(word.seed), word.what,
-                   static_cast<unsigned long long>(word.seed), members.c_str(), mutant.c_str());
+                   static_cast<unsigned long long>(word.seed), members.c_str(), profile.c_str(),
+                   mutant.c_str());
     }
     if (total_.done % 500 == 0) {
       std::fprintf(stderr, "%llu of %llu seeds, %llu failed\n",
@@ -204,6 +208,8 @@ int run(int argc, char** argv) {
   app.add_option("--first-seed", order.first, "the first of them");
   app.add_option("--members", order.members, "3, 5 or both")
       ->check(CLI::IsMember({"3", "5", "both"}));
+  app.add_option("--profile", order.profile, "what to hunt for")
+      ->check(CLI::IsMember(profile_names()));
   app.add_option("--mutant", order.mutant, "switch on a planted defect; ends when it is found");
   app.add_option("--jobs", order.jobs, "worker processes")->check(CLI::Range(1, 256));
   app.add_flag("--trace", order.trace, "show what happens, on stderr");

@@ -10,11 +10,13 @@
 
 namespace fettle::sim {
 
-Member::Member(World& world, std::string name, std::uint64_t seed)
+Member::Member(World& world, std::string name, std::uint64_t seed,
+               std::shared_ptr<const raft::Snapshot> first)
     : world_(world),
       name_(std::move(name)),
       rng_(seed),
       clock_offset_(milliseconds(rng_.between(1'000, 10'000'000))),
+      snapshot_(std::move(first)),
       incarnation_("i-" + name_),
       group_disk_(world.clock(), rng_.split()),
       host_disk_(world.clock(), rng_.split()) {}
@@ -25,13 +27,13 @@ core::Time Member::time() const { return core::Time{clock().count()}; }
 void Member::start() {
   ++life_;
   ++starts_;
-  raft::Config config;
+  raft::Config config = world_.raft_config();
   config.self = name_;
-  config.voters = world_.names();
   config.seed = rng_.next();
   config.trace = world_.tracing();
-  raft_ = std::make_unique<raft::Raft>(config, hard_, entries_, clock());
+  raft_ = std::make_unique<raft::Raft>(config, raft::Start{hard_, snapshot_, entries_}, clock());
   engine_ = std::make_unique<core::Engine>(world_.actions());
+  applied_ = raft_->commit_index();
   judge_ = std::make_unique<core::Judge>();
   std::vector<core::JournalEntry> journal;
   for (const auto& [key, entry] : journal_) journal.push_back(entry);
@@ -39,8 +41,10 @@ void Member::start() {
   applied_clock_ = clock();
   seen_term_ = Term{};
   led_term_ = Term{};
-  world_.raft_checks().restarted(name_);
+  world_.raft_checks().restarted(name_, *raft_);
   world_.checks().forgot(name_);
+  if (snapshot_ != nullptr) load(*snapshot_);
+  watch();
   executor_step(core::executor::SawFence{1, raft_->term()});
   arm_raft();
   later(milliseconds(rng_.between(1, 100)), [this] { every_beat(); });
@@ -81,8 +85,10 @@ void Member::run_at(Instant when, std::uint64_t life, std::function<void()> what
 }
 
 bool Member::holds_durably(const raft::Entry& entry) const {
-  const std::uint64_t index = entry.index.value;
-  return index <= entries_.size() && entries_[index - 1].term == entry.term;
+  if (snapshot_ != nullptr && entry.index <= snapshot_->meta.index) return true;
+  if (entries_.empty() || entry.index < entries_.front().index) return false;
+  const std::uint64_t at = entry.index.value - entries_.front().index.value;
+  return at < entries_.size() && entries_[at].term == entry.term;
 }
 
 void Member::deliver(Packet packet) {
@@ -95,6 +101,11 @@ void Member::deliver(Packet packet) {
 void Member::ask(const std::string& client, const core::Command& command, ClientDone done) {
   if (!alive()) return done(std::nullopt);
   later(Instant{0}, [this, client, command, done] { propose(command, client, done); });
+}
+
+void Member::order(raft::Input in) {
+  if (!alive()) return;
+  later(Instant{0}, [this, in = std::move(in)] { input(in); });
 }
 
 void Member::send(const std::string& to, Packet packet) {
@@ -116,7 +127,10 @@ void Member::input(raft::Input in) {
   while (!inputs_.empty()) {
     const raft::Input next = std::move(inputs_.front());
     inputs_.pop_front();
-    carry_out(raft_->step(clock(), next));
+    const Term led = is_leader() ? raft_->term() : Term{};
+    raft::Output out = raft_->step(clock(), next);
+    world_.raft_checks().stepped(name_, *raft_, is_leader() ? raft_->term() : led, out);
+    carry_out(std::move(out));
   }
   stepping_ = false;
   arm_raft();
@@ -127,7 +141,6 @@ void Member::carry_out(raft::Output out) {
   if (out.role_changed) {
     world_.note(name_, "is " + std::string(raft::to_string(raft_->role())) + " in term " +
                            std::to_string(raft_->term().value));
-    world_.raft_checks().leads(*raft_, name_);
     if (raft_->term() > seen_term_) {
       seen_term_ = raft_->term();
       executor_step(core::executor::SawFence{1, seen_term_});
@@ -149,10 +162,7 @@ void Member::carry_out(raft::Output out) {
     auto node = proposed_.extract(rejected.token);
     if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
   }
-  const Term leading = is_leader() ? raft_->term() : Term{};
-  world_.raft_checks().committed(name_, leading, out.committed, [this](const raft::Entry& entry) {
-    return world_.count_durable(entry);
-  });
+  if (out.restore != nullptr) restore(*out.restore);
   for (const raft::Entry& entry : out.committed) apply(entry);
   if (leads() && led_term_ != raft_->term()) {
     led_term_ = raft_->term();
@@ -165,23 +175,55 @@ void Member::carry_out(raft::Output out) {
 }
 
 void Member::persist(const raft::Persist& batch) {
-  group_disk_.write(
-      [this, batch] {
-        if (batch.hard) {
-          world_.raft_checks().persisted(name_, hard_, *batch.hard);
-          hard_ = *batch.hard;
-        }
-        if (batch.truncate_from && batch.truncate_from->value <= entries_.size()) {
-          entries_.resize(batch.truncate_from->value - 1);
-        }
-        for (const raft::Entry& entry : batch.entries) {
-          FETTLE_ASSERT_MSG(entry.index.value == entries_.size() + 1, "the disk's log has no gaps");
-          entries_.push_back(entry);
-        }
-      },
-      [this, number = batch.batch] {
-        later(Instant{0}, [this, number] { input(raft::Persisted{number}); });
-      });
+  group_disk_.write([this, batch] { keep(batch); },
+                    [this, number = batch.batch] {
+                      later(Instant{0}, [this, number] { input(raft::Persisted{number}); });
+                    });
+}
+
+void Member::keep(const raft::Persist& batch) {
+  if (batch.truncate_from) {
+    std::erase_if(entries_, [&](const auto& entry) { return entry.index >= *batch.truncate_from; });
+  }
+  if (batch.snapshot != nullptr) snapshot_ = batch.snapshot;
+  if (batch.compact_to) {
+    std::erase_if(entries_, [&](const auto& entry) { return entry.index <= *batch.compact_to; });
+  }
+  for (const raft::Entry& entry : batch.entries) {
+    const Index last = entries_.empty() ? snapshot_->meta.index : entries_.back().index;
+    FETTLE_ASSERT_MSG(entry.index == next(last), "the disk's log has no gaps");
+    entries_.push_back(entry);
+  }
+  if (!batch.hard) return;
+  world_.raft_checks().persisted(name_, hard_, *batch.hard);
+  hard_ = *batch.hard;
+}
+
+/// Hands Raft what it has applied, as a snapshot.
+void Member::compact() {
+  if (applied_.value == 0) return;
+  input(raft::Compact{applied_, engine_->save()});
+}
+
+void Member::load(const raft::Snapshot& snapshot) {
+  if (snapshot.meta.index.value == 0) return;
+  const Status loaded = engine_->load(snapshot.data);
+  FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot is readable");
+  applied_ = snapshot.meta.index;
+  applied_clock_ = clock();
+  world_.note(name_, "restores", applied_.value, snapshot.meta.term.value);
+  world_.checks().applied(name_, applied_, *engine_, {});
+}
+
+void Member::restore(const raft::Snapshot& snapshot) {
+  load(snapshot);
+  watch();
+  // What became of these is in the snapshot, and not to be told from it.
+  for (auto at = waiting_.begin(); at != waiting_.end() && at->first <= applied_;) {
+    const Waiting waiting = std::move(at->second);
+    at = waiting_.erase(at);
+    if (waiting.done) waiting.done(std::nullopt);
+  }
 }
 
 void Member::apply(const raft::Entry& entry) {
@@ -192,6 +234,7 @@ void Member::apply(const raft::Entry& entry) {
     applied = engine_->apply(entry.index, *decoded);
     applied_clock_ = clock();
   }
+  applied_ = entry.index;
   world_.checks().applied(name_, entry.index, *engine_, applied);
   world_.note(name_, "applies", entry.index.value, entry.term.value);
   bool rewatch = false;
@@ -205,6 +248,7 @@ void Member::apply(const raft::Entry& entry) {
     if (leads() && led_term_ == raft_->term()) effect(one);
   }
   if (rewatch) watch();
+  if (entry.kind == raft::EntryKind::Configuration) world_.members_changed();
   answer_waiting(entry, applied.answer);
 }
 

@@ -53,7 +53,9 @@ using ClientDone = std::function<void(std::optional<core::ClientAnswer>)>;
 
 class Member {
  public:
-  Member(World& world, std::string name, std::uint64_t seed);
+  /// `first`: what the group begins with; null for a member that joins later.
+  Member(World& world, std::string name, std::uint64_t seed,
+         std::shared_ptr<const raft::Snapshot> first);
 
   void start();
   void crash();
@@ -61,6 +63,8 @@ class Member {
   void pause_until(Instant when) { paused_until_ = when; }
   void deliver(Packet packet);
   void ask(const std::string& client, const core::Command& command, ClientDone done);
+  /// An operator's order to Raft, or the driver's evidence.
+  void order(raft::Input input);
 
   bool alive() const { return raft_ != nullptr; }
   const std::string& name() const { return name_; }
@@ -69,6 +73,7 @@ class Member {
   const raft::Raft& raft() const { return *raft_; }
   const core::Engine& engine() const { return *engine_; }
   const raft::HardState& durable_hard() const { return hard_; }
+  /// In its log, or under its snapshot.
   bool holds_durably(const raft::Entry& entry) const;
   Disk& group_disk() { return group_disk_; }
   Disk& host_disk() { return host_disk_; }
@@ -88,6 +93,10 @@ class Member {
   void input(raft::Input in);
   void carry_out(raft::Output out);
   void persist(const raft::Persist& persist);
+  void keep(const raft::Persist& batch);
+  void restore(const raft::Snapshot& snapshot);
+  void load(const raft::Snapshot& snapshot);
+  void compact();
   void apply(const raft::Entry& entry);
   void answer_waiting(const raft::Entry& entry, const core::ClientAnswer& answer);
   void arm_raft();
@@ -133,6 +142,7 @@ class Member {
 
   // Durable.
   raft::HardState hard_;
+  std::shared_ptr<const raft::Snapshot> snapshot_;
   std::vector<raft::Entry> entries_;
   std::map<core::TaskKey, core::JournalEntry> journal_;
   std::uint64_t generation_ = 1;
@@ -153,6 +163,7 @@ class Member {
   Instant raft_armed_{-1};
   core::Time executor_armed_ = core::kNever;
   Instant applied_clock_{0};
+  Index applied_;
   Term seen_term_;
   Term led_term_;  // in which outstanding work was taken on
   std::uint64_t token_ = 0;

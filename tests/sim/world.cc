@@ -19,39 +19,52 @@ constexpr auto kLateMax = 1500U;  // ms; less than the engine's margin for a hos
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::size_t members, bool tracing)
-    : rng_(seed * 0x9e3779b97f4a7c15ULL + members),
-      tracing_(tracing),
-      raft_checks_(members),
-      actions_(core::story_actions()) {
-  draw_profile(members);
-  for (std::size_t i = 1; i <= members; ++i) names_.push_back("m" + std::to_string(i));
-  make_spec();
-  for (const std::string& name : names_) {
-    directors_[name] = std::make_unique<Director>(clock_, rng_.split(), checks_, name);
-    members_.push_back(std::make_unique<Member>(*this, name, rng_.next()));
-    members_.back()->group_disk().set_latency_max(profile_.disk_latency_max);
-    members_.back()->host_disk().set_latency_max(profile_.disk_latency_max);
-  }
+namespace {
+
+raft::Configuration founders(const std::vector<std::string>& names) {
+  raft::Configuration all;
+  for (const std::string& name : names) all.servers.push_back({.id = name, .info = ""});
+  return all;
 }
 
-void World::draw_profile(std::size_t members) {
-  profile_.members = members;
-  profile_.nodes = rng_.between(2, 4);
-  profile_.directors = rng_.chance(30) ? 2 : 1;
-  profile_.max_isolated = rng_.chance(30) ? 2 : 1;
-  profile_.fifo = rng_.chance(50);
-  profile_.loss_percent = rng_.chance(30) ? 0 : rng_.between(1, 15);
-  profile_.copies_percent = profile_.fifo ? 0 : rng_.between(0, 10);
-  profile_.late_percent = profile_.fifo ? 0 : rng_.between(0, 6);
-  profile_.disk_latency_max = milliseconds(rng_.chance(30) ? 40 : 5);
-  profile_.chaos = milliseconds(rng_.between(4000, 8000));
-  profile_.between_blows = milliseconds(rng_.chance(30) ? 80 : 250);
-  profile_.between_asks = milliseconds(rng_.chance(50) ? 60 : 600);
-  profile_.forces = rng_.chance(25);
-  profile_.meddles = rng_.chance(25);
-  profile_.programs = rng_.chance(50);
-  profile_.stay_dead = rng_.chance(25) ? rng_.between(1, (members - 1) / 2) : 0;
+std::vector<std::string> names_of(std::size_t members) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i <= members; ++i) names.push_back("m" + std::to_string(i));
+  return names;
+}
+
+}  // namespace
+
+World::World(std::uint64_t seed, std::size_t members, const std::string& profile, bool tracing)
+    : rng_((seed * 0x9e3779b97f4a7c15ULL + members) ^ stable_hash(profile)),
+      tracing_(tracing),
+      profile_(draw_profile(profile, members, rng_)),
+      raft_checks_(founders(names_of(members)),
+                   [this](const std::string& name, const raft::Entry& entry) {
+                     return member_named(name)->holds_durably(entry);
+                   }),
+      actions_(core::story_actions()),
+      names_(names_of(members)) {
+  raft_config_.trailing_entries = profile_.trailing_entries;
+  raft_config_.chunk_bytes_max = profile_.chunk_bytes_max;
+  make_spec();
+  auto first = std::make_shared<raft::Snapshot>();
+  first->meta.configuration = founders(names_);
+  for (const std::string& name : names_) add_member(name, first);
+}
+
+Member& World::add_member(const std::string& name, std::shared_ptr<const raft::Snapshot> first) {
+  directors_[name] = std::make_unique<Director>(clock_, rng_.split(), checks_, name);
+  members_.push_back(std::make_unique<Member>(*this, name, rng_.next(), std::move(first)));
+  members_.back()->group_disk().set_latency_max(profile_.disk_latency_max);
+  members_.back()->host_disk().set_latency_max(profile_.disk_latency_max);
+  return *members_.back();
+}
+
+Member* World::member_named(const std::string& name) const {
+  const auto found =
+      std::ranges::find_if(members_, [&](const auto& one) { return one->name() == name; });
+  return found == members_.end() ? nullptr : found->get();
 }
 
 namespace {
@@ -113,10 +126,8 @@ void World::trace(const std::string& who, const std::string& what) {
 void World::send(const std::string& from, const std::string& to, Packet packet) {
   if (cut_.contains({from, to})) return;
   if (!healed_ && rng_.chance(profile_.loss_percent)) return;
-  Member* target = nullptr;
-  for (const auto& member : members_) {
-    if (member->name() == to) target = member.get();
-  }
+  Member* target = member_named(to);
+  if (target == nullptr) return;
   const bool twice = !healed_ && rng_.chance(profile_.copies_percent);
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy) {
     const bool late = !healed_ && rng_.chance(profile_.late_percent);
@@ -128,11 +139,6 @@ void World::send(const std::string& from, const std::string& to, Packet packet) 
     }
     clock_.at(arrives, [target, packet] { target->deliver(packet); });
   }
-}
-
-std::size_t World::count_durable(const raft::Entry& entry) const {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      members_, [&](const auto& member) { return member->holds_durably(entry); }));
 }
 
 std::string World::violation() const {
@@ -152,6 +158,9 @@ Outcome World::run() {
   for (const auto& member : members_) member->start();
   clock_.after(milliseconds(rng_.between(300, 1200)), [this] { blow(); });
   clock_.after(milliseconds(rng_.between(500, 1500)), [this] { ask_something(); });
+  if (profile_.between_orders > Instant{0}) {
+    clock_.after(milliseconds(rng_.between(500, 1500)), [this] { order_something(); });
+  }
   if (wind(profile_.chaos)) {
     heal();
     await_convergence();
@@ -170,21 +179,41 @@ void World::heal() {
   for (auto& [node, health] : health_) health = Health::Up;
   if (rng_.chance(30)) health_["n1"] = Health::Dead;
   for (auto& [name, director] : directors_) director->set_troubled(false);
-  std::set<std::string> stay;
-  for (std::size_t i = members_.size(); stay.size() < profile_.stay_dead && i > 2; --i) {
-    stay.insert(names_[i - 1]);
-  }
   for (const auto& member : members_) {
     member->pause_until(Instant{0});
     member->group_disk().set_latency_max(milliseconds(5));
     member->host_disk().set_latency_max(milliseconds(5));
-    if (stay.contains(member->name())) {
-      dead_.insert(member->name());
-      member->crash();
-      note(member->name(), "stays dead");
-    } else if (!member->alive()) {
-      member->start();
+    if (!member->alive() && !dead_.contains(member->name())) member->start();
+  }
+  let_stay_dead();
+}
+
+/// The last ones that may: in every configuration that is in force somewhere a majority lives, and
+/// of the founders, who are the observers, too.
+void World::let_stay_dead() {
+  const auto too_many = [&](const raft::Configuration& configuration) {
+    const auto voters = raft::voters_of(configuration);
+    const auto dead = std::ranges::count_if(voters, [&](const std::string& voter) {
+      return dead_.contains(voter) || removed_.contains(voter);
+    });
+    return static_cast<std::size_t>(dead) > (voters.size() - 1) / 2;
+  };
+  for (std::size_t i = members_.size(), left = profile_.stay_dead; i > 2 && left > 0; --i) {
+    Member& member = *members_[i - 1];
+    if (!member.alive() || removed_.contains(member.name())) continue;
+    dead_.insert(member.name());
+    bool may = !too_many(founders(names_));
+    for (const auto& one : members_) {
+      const bool counts = one->alive() && !one->raft().configuration().servers.empty();
+      may = may && !(counts && too_many(one->raft().configuration()));
     }
+    if (!may) {
+      dead_.erase(member.name());
+      continue;
+    }
+    --left;
+    member.crash();
+    note(member.name(), "stays dead");
   }
 }
 
@@ -218,6 +247,7 @@ std::string World::not_converged() const {
   const core::State& state = leader->engine().state();
   for (const auto& member : members_) {
     if (!member->alive()) continue;
+    if (raft::find_server(leader->raft().configuration(), member->name()) == nullptr) continue;
     if (member->raft().commit_index() != leader->raft().commit_index()) {
       return member->name() + " lags";
     }

@@ -13,30 +13,11 @@
 #include "tests/sim/checks.h"
 #include "tests/sim/clockwork.h"
 #include "tests/sim/member.h"
+#include "tests/sim/profile.h"
 #include "tests/sim/surroundings.h"
 #include "tests/support/raft_invariants.h"
 
 namespace fettle::sim {
-
-/// What a seed draws once: how rough its world is.
-struct Profile {
-  std::size_t members = 3;
-  std::size_t nodes = 3;
-  std::size_t directors = 1;
-  std::uint32_t max_isolated = 1;
-  bool fifo = true;  // per link, else messages overtake each other
-  std::uint64_t loss_percent = 0;
-  std::uint64_t copies_percent = 0;
-  std::uint64_t late_percent = 0;  // messages that come up to kLateMax later
-  Instant disk_latency_max{0};
-  Instant chaos{0};
-  Instant between_blows{0};
-  Instant between_asks{0};
-  bool forces = false;        // persons use --force
-  bool meddles = false;       // persons change directors, and directors are restarted
-  bool programs = false;      // a playbook runs a program, which no one may repeat blindly
-  std::size_t stay_dead = 0;  // voters that do not come back
-};
 
 struct Outcome {
   std::string violation;  // empty: all held
@@ -48,7 +29,8 @@ struct Outcome {
 
 class World {
  public:
-  World(std::uint64_t seed, std::size_t members, bool tracing);
+  /// `profile`: one of profile_names().
+  World(std::uint64_t seed, std::size_t members, const std::string& profile, bool tracing);
 
   Outcome run();
 
@@ -57,12 +39,16 @@ class World {
   Checks& checks() { return checks_; }
   raft::RaftInvariants& raft_checks() { return raft_checks_; }
   Director& director(const std::string& host) { return *directors_.at(host); }
+  /// Who founds the group.
   const std::vector<std::string>& names() const { return names_; }
+  const raft::Config& raft_config() const { return raft_config_; }
   const std::vector<core::KindSpec>& actions() const { return actions_; }
   const core::Spec& spec() const { return spec_; }
   bool tracing() const { return tracing_; }
   void send(const std::string& from, const std::string& to, Packet packet);
-  std::size_t count_durable(const raft::Entry& entry) const;
+  bool compacts_now() { return rng_.chance(profile_.compact_percent); }
+  /// A change of the members was committed; whoever was removed is switched off before long.
+  void members_changed();
   Health health_of(const std::string& node) const { return health_.at(node); }
   bool cannot_reach(const std::string& member, const std::string& node) const {
     return unreachable_.contains({member, node});
@@ -83,14 +69,23 @@ class World {
   };
 
   // world.cc
-  void draw_profile(std::size_t members);
+  Member& add_member(const std::string& name, std::shared_ptr<const raft::Snapshot> first);
   void make_spec();
   bool wind(Instant until);
   void heal();
+  void let_stay_dead();
+  Member* member_named(const std::string& name) const;
   bool await_convergence();
   std::string not_converged() const;
   const Member* only_leader() const;
   std::string violation() const;
+
+  // membership.cc
+  void order_something();
+  void change_members(Member& leader);
+  void add_someone(Member& leader);
+  void remove_someone(Member& leader);
+  void tell_of_death(const std::string& name);
 
   // chaos.cc
   void blow();
@@ -109,12 +104,15 @@ class World {
   Rng rng_;
   bool tracing_;
   Profile profile_;
+  raft::Config raft_config_;
   Clockwork clock_;
   Checks checks_;
   raft::RaftInvariants raft_checks_;
   std::vector<core::KindSpec> actions_;
   core::Spec spec_;
   std::vector<std::string> names_;
+  std::size_t joined_ = 0;         // how many came later
+  std::set<std::string> removed_;  // will be switched off, or are
   std::map<std::string, std::unique_ptr<Director>> directors_;
   std::vector<std::unique_ptr<Member>> members_;
   std::map<std::string, Health> health_;

@@ -1,6 +1,7 @@
 // RaftInvariants: what must hold of a Raft group after every event, whoever drives it. It is told
-// what servers sent, made durable, became and committed; the first broken rule stays as a sentence.
-// Owns its own record of votes, leaders and committed entries; never changes a server.
+// what servers sent, made durable, became, committed and read; the first broken rule stays as a
+// sentence. Owns its own record of votes, leaders, committed entries and read points; never changes
+// a server.
 #pragma once
 
 #include <cstdint>
@@ -17,41 +18,58 @@ namespace fettle::raft {
 
 class RaftInvariants {
  public:
-  /// How many servers hold this very entry durably.
-  using CountDurable = std::function<std::size_t(const Entry&)>;
+  /// True if this server holds this very entry durably, in its log or under its snapshot.
+  using IsDurable = std::function<bool(const ServerId&, const Entry&)>;
 
-  explicit RaftInvariants(std::size_t voters) : voters_(voters) {}
+  /// `first`: the configuration that the group began with.
+  RaftInvariants(Configuration first, IsDurable durable)
+      : first_(std::move(first)), durable_(std::move(durable)) {}
 
   /// Before a message leaves: nothing shows a term or a vote that is not durable at its sender.
   void sent(const Message& message, const HardState& durable);
   /// A server's hard state was replaced on its disk.
   void persisted(const ServerId& server, const HardState& before, const HardState& after);
-  /// After a step that changed the role: one leader a term, and it holds every entry that was
-  /// committed in an older term (figure 3.2). Late votes may still make a leader of a term that is
-  /// over: what newer terms committed is not its to hold.
-  void leads(const Raft& server, const ServerId& name);
-  /// A server handed these out as committed. `leader_term`: its term if it leads, else 0.
-  void committed(const ServerId& server, Term leader_term, const std::vector<Entry>& entries,
-                 const CountDurable& durable);
-  /// A server started again and applies from the beginning.
-  void restarted(const ServerId& server) { applied_[server] = Index{}; }
+  /// After every step. `led`: the term in which it led before or after the step, else 0.
+  void stepped(const ServerId& name, const Raft& server, Term led, const Output& out);
+  /// A server started again from what its disk holds; everything under its snapshot is applied.
+  void restarted(const ServerId& name, const Raft& server);
+  /// A leader was asked for a read point; its answers come with steps.
+  void read_asked(const ServerId& name, std::uint64_t token) {
+    asked_[{name, token}] = Index{record_.size()};
+  }
 
   /// The first broken rule; empty: none.
   const std::string& violation() const { return violation_; }
   /// The group's committed entries so far, by position.
   const std::vector<Entry>& record() const { return record_; }
+  /// The committed ones, by the index of their entry; the first is not among them.
+  const std::map<Index, Configuration>& configurations() const { return configurations_; }
+  /// The newest committed one.
+  const Configuration& configuration() const {
+    return configurations_.empty() ? first_ : configurations_.rbegin()->second;
+  }
 
  private:
   void broken(std::string what);
-  void first_commit(const ServerId& server, Term leader_term, const Entry& entry,
-                    const CountDurable& durable);
+  void leads(const ServerId& name, const Raft& server);
+  void persists(const ServerId& name, const Raft& server, const Persist& persist);
+  void snapshot(const ServerId& name, const SnapshotMeta& meta);
+  void committed(const ServerId& name, const Raft& server, Term led, const Output& out);
+  void first_commit(const ServerId& name, const Raft& server, Term led, const Entry& entry);
+  void reads(const ServerId& name, const Output& out);
+  void in_force(const ServerId& name, const Raft& server);
+  std::pair<Index, Configuration> configuration_as_of(Index index) const;
 
-  std::size_t voters_;
+  Configuration first_;
+  IsDurable durable_;
   std::vector<Entry> record_;
   std::vector<Term> committed_in_;  // the term of the leader that committed it, by position
+  std::map<Index, Configuration> configurations_;  // committed ones, by the index of their entry
   std::map<ServerId, Index> applied_;
+  std::map<ServerId, Configuration> in_force_;  // before this step
   std::map<Term, ServerId> leaders_;
   std::map<std::pair<ServerId, Term>, ServerId> votes_;
+  std::map<std::pair<ServerId, std::uint64_t>, Index> asked_;  // what was committed by then
   std::string violation_;
 };
 

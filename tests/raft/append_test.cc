@@ -1,0 +1,79 @@
+// Replication: what an ack names, what is committed, where a probe goes.
+#include <gtest/gtest.h>
+
+#include "tests/raft/one_server.h"
+
+namespace fettle::raft {
+namespace {
+
+TEST(Append, AnAckNamesNoMoreThanWhatItsMessageHeld) {
+  OneServer a({"a", "b", "c"}, {Term{2}, ""}, {entry(1, 1), entry(1, 2), entry(1, 3)});
+  const Output out = a.hears("b", 2, Append{.prev_index = Index{1}, .prev_term = Term{1}});
+  ASSERT_EQ(bodies<AppendReply>(out).size(), 1U);
+  EXPECT_TRUE(bodies<AppendReply>(out).front().success);
+  EXPECT_EQ(bodies<AppendReply>(out).front().match, Index{1});
+}
+
+TEST(Append, AnEntryOfAnOlderTermIsNotCommittedByCounting) {
+  OneServer a({"a", "b", "c"}, {Term{2}, ""}, {entry(1, 1), entry(2, 2)});
+  a.wins();
+  a.disk_is_done();
+  EXPECT_TRUE(a.acks("b", 2).committed.empty());
+  EXPECT_EQ(a.raft.commit_index(), Index{0});
+  EXPECT_EQ(a.acks("b", 3).committed.size(), 3U);
+}
+
+TEST(Append, ACompletionOfAWriteThatWasReplacedMakesNothingDurable) {
+  OneServer a({"a", "b", "c"}, {Term{1}, ""});
+  Append first{.prev_index = Index{0}, .entries = {entry(1, 1)}};
+  a.hears("b", 1, first);
+  const std::uint64_t replaced = a.last_batch;
+  Append second{.prev_index = Index{0}, .entries = {entry(2, 1)}};
+  const Output cut = a.hears("c", 2, second);
+  ASSERT_TRUE(cut.persist && cut.persist->truncate_from);
+  a.step(Persisted{replaced});
+  EXPECT_EQ(a.raft.durable_index(), Index{0});
+  EXPECT_EQ(bodies<AppendReply>(a.disk_is_done()).size(), 1U);
+  EXPECT_EQ(a.raft.durable_index(), Index{1});
+}
+
+TEST(Append, AMajorityOfFollowersCommitsBeforeTheLeadersOwnDisk) {
+  OneServer a;
+  a.wins();
+  EXPECT_TRUE(a.acks("b", 1).committed.empty());
+  EXPECT_EQ(a.acks("c", 1).committed.size(), 1U);
+  EXPECT_EQ(a.raft.durable_index(), Index{0});
+}
+
+TEST(Append, AnAppendBelowTheCommitIndexIsAnsweredWithTheCommitIndex) {
+  OneServer a({"a", "b", "c"}, {Term{1}, ""}, {entry(1, 1), entry(1, 2)});
+  a.hears("b", 1, Append{.prev_index = Index{2}, .prev_term = Term{1}, .commit = Index{2}});
+  const Output out = a.hears("b", 1, Append{.prev_index = Index{1}, .prev_term = Term{9}});
+  ASSERT_EQ(bodies<AppendReply>(out).size(), 1U);
+  EXPECT_TRUE(bodies<AppendReply>(out).front().success);
+  EXPECT_EQ(bodies<AppendReply>(out).front().match, Index{2});
+}
+
+TEST(Append, ARefusedProbeGoesBackToWhereTheLogsMayAgree) {
+  OneServer a({"a", "b", "c"}, {Term{4}, ""},
+           {entry(1, 1), entry(1, 2), entry(4, 3), entry(4, 4), entry(4, 5)});
+  a.wins();
+  const Output out =
+      a.hears("b", a.raft.term().value,
+              AppendReply{.match = Index{5}, .hint_index = Index{5}, .hint_term = Term{2}});
+  const auto probes = bodies<Append>(out);
+  ASSERT_EQ(probes.size(), 1U);
+  EXPECT_EQ(probes.front().prev_index, Index{2});
+  EXPECT_EQ(probes.front().prev_term, Term{1});
+}
+
+TEST(Append, ARefusalToAnOlderProbeChangesNothing) {
+  OneServer a({"a", "b", "c"}, {Term{4}, ""}, {entry(1, 1), entry(4, 2), entry(4, 3)});
+  a.wins();
+  const Index before = a.raft.progress().at("b").next;
+  a.hears("b", a.raft.term().value, AppendReply{.match = Index{1}});
+  EXPECT_EQ(a.raft.progress().at("b").next, before);
+}
+
+}  // namespace
+}  // namespace fettle::raft

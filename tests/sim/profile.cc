@@ -1,0 +1,72 @@
+#include "tests/sim/profile.h"
+
+namespace fettle::sim {
+namespace {
+
+Profile draw_any(std::size_t members, Rng& rng) {
+  Profile profile;
+  profile.members = members;
+  profile.nodes = rng.between(2, 4);
+  profile.directors = rng.chance(30) ? 2 : 1;
+  profile.max_isolated = rng.chance(30) ? 2 : 1;
+  profile.fifo = rng.chance(50);
+  profile.loss_percent = rng.chance(30) ? 0 : rng.between(1, 15);
+  profile.copies_percent = profile.fifo ? 0 : rng.between(0, 10);
+  profile.late_percent = profile.fifo ? 0 : rng.between(0, 6);
+  profile.disk_latency_max = milliseconds(rng.chance(30) ? 40 : 5);
+  profile.chaos = milliseconds(rng.between(4000, 8000));
+  profile.between_blows = milliseconds(rng.chance(30) ? 80 : 250);
+  profile.between_asks = milliseconds(rng.chance(50) ? 60 : 600);
+  profile.forces = rng.chance(25);
+  profile.meddles = rng.chance(25);
+  profile.programs = rng.chance(50);
+  profile.stay_dead = rng.chance(25) ? rng.between(1, (members - 1) / 2) : 0;
+  profile.evidence_percent = rng.chance(50) ? 80 : 0;
+  return profile;
+}
+
+/// Small snapshots in small chunks, and short logs.
+void compacts(Profile& profile, Rng& rng) {
+  profile.compact_percent = rng.between(2, 30);
+  profile.trailing_entries = rng.chance(40) ? 0 : rng.between(1, 40);
+  profile.chunk_bytes_max = rng.between(100, 3000);
+}
+
+}  // namespace
+
+const std::vector<std::string>& profile_names() {
+  static const std::vector<std::string> kNames{
+      "default", "fifo", "membership", "snapshots", "transfer", "slow_client", "dead_for_ever"};
+  return kNames;
+}
+
+Profile draw_profile(const std::string& name, std::size_t members, Rng& rng) {
+  Profile profile = draw_any(members, rng);
+  const auto fast_blows = [&] { profile.between_blows = milliseconds(rng.between(50, 120)); };
+  if (name == "fifo") {
+    profile.fifo = true;
+    profile.loss_percent = profile.copies_percent = profile.late_percent = 0;
+    if (rng.chance(50)) compacts(profile, rng);
+  } else if (name == "membership") {
+    if (rng.chance(60)) compacts(profile, rng);
+    if (rng.chance(50)) fast_blows();
+    profile.between_orders = milliseconds(rng.between(30, 250));
+    profile.transfer_percent = 10;
+    profile.stay_dead = rng.chance(50) ? 2 : 0;
+  } else if (name == "snapshots") {
+    compacts(profile, rng);
+  } else if (name == "transfer") {
+    if (rng.chance(50)) fast_blows();
+    profile.between_orders = milliseconds(rng.between(20, 150));
+    profile.transfer_percent = 100;
+  } else if (name == "slow_client") {
+    profile.between_asks = milliseconds(2000);
+    fast_blows();
+  } else if (name == "dead_for_ever") {
+    if (rng.chance(50)) compacts(profile, rng);
+    profile.stay_dead = (members - 1) / 2;
+  }
+  return profile;
+}
+
+}  // namespace fettle::sim
