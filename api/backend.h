@@ -63,6 +63,7 @@ struct MemberChange {
   std::string address;  // host:port, of an Add
   bool promote = true;  // of an Add: it becomes a voter once it has caught up
 };
+constexpr MemberChange::Kind enum_last(MemberChange::Kind) { return MemberChange::Kind::Promote; }
 
 struct ParseOutcome {
   std::optional<core::Spec> spec;

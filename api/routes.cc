@@ -13,6 +13,7 @@
 #include "api/answers.h"
 #include "api/exposition.h"
 #include "api/kv_routes.h"
+#include "api/member_routes.h"
 #include "api/spec_diff.h"
 #include "api/views.h"
 
@@ -287,6 +288,7 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
   }
   if (request.path == "/metrics") return metrics(request, backend, std::move(done));
   if (is_kv(request.path)) return get_kv(request, backend, std::move(done));
+  if (request.path == "/v1/snapshot") return get_snapshot(request, backend, std::move(done));
   if (request.path == "/") {
     return done({200, "text/plain", "fettled: ask /v1/status, or the fettle command\n"});
   }
@@ -375,11 +377,12 @@ void route(const Request& request, Backend& backend, std::function<void(Response
   if (request.method == "GET" || request.method == "HEAD") {
     return get(request, backend, parts, std::move(done));
   }
-  const bool changes_kv =
-      is_kv(request.path) && (request.method == "PUT" || request.method == "DELETE");
-  if (request.method != "POST" && !changes_kv) {
+  const bool put = is_kv(request.path) && request.method == "PUT";
+  const bool removes = (is_kv(request.path) || is_membership(request.path)) &&
+                       request.method == "DELETE";
+  if (request.method != "POST" && !put && !removes) {
     return done(error_response(405, "method_not_allowed",
-                               "GET or POST; PUT and DELETE for /v1/kv/KEY", request.path));
+                               "GET or POST; PUT and DELETE for /v1/kv/KEY; DELETE for /v1/members/NAME", request.path));
   }
   if (!request.may_write) {
     return done(error_response(
@@ -390,7 +393,11 @@ void route(const Request& request, Backend& backend, std::function<void(Response
                       request.path));
   }
   if (request.method == "PUT") return put_kv(request, backend, std::move(done));
-  if (request.method == "DELETE") return delete_kv(request, backend, std::move(done));
+  if (request.method == "DELETE" && is_kv(request.path)) {
+    return delete_kv(request, backend, std::move(done));
+  }
+  if (request.method == "DELETE") return delete_member(request, backend, std::move(done));
+  if (is_membership(request.path)) return post_membership(request, backend, std::move(done));
   post(request, backend, parts, std::move(done));
 }
 

@@ -54,6 +54,12 @@ struct KvOptions {
   std::string if_revision;
   std::string since;
 };
+struct MemberOptions {
+  std::string name;
+  std::string address;
+  std::string role = "voter";
+  bool no_wait = false;
+};
 struct TlsOptions {
   std::string cluster;
   std::vector<std::string> members;
@@ -81,6 +87,13 @@ int kv_put(const Common& common, const KvOptions& options);
 int kv_delete(const Common& common, const KvOptions& options);
 /// Tells each change as a line of JSON, until it is interrupted; goes on where it was cut.
 int kv_watch(const Common& common, const KvOptions& options);
+/// Adds a member, and follows it until it is a voter.
+int member_add(const Common& common, const MemberOptions& options);
+int member_remove(const Common& common, const MemberOptions& options);
+/// Makes a learner a voter now.
+int member_promote(const Common& common, const MemberOptions& options);
+/// Hands the leadership over, to `name` or to whoever is furthest.
+int member_transfer(const Common& common, const MemberOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);
 
 }  // namespace fettle::cli

@@ -25,6 +25,7 @@ struct Chosen {
   cli::FreezeOptions freeze;
   cli::EventOptions events;
   cli::KvOptions kv;
+  cli::MemberOptions member;
   cli::TlsOptions tls;
 };
 
@@ -127,6 +128,33 @@ void add_acts(CLI::App& app, Chosen& chosen) {
       [&] { chosen.act = [&] { return cli::unfreeze(chosen.common, chosen.freeze); }; });
 }
 
+void add_members(CLI::App& app, Chosen& chosen) {
+  auto* member = app.add_subcommand("member", "who the group is, and who leads it");
+  member->require_subcommand(1);
+  const auto verb = [&](const char* name, const char* help, auto act) {
+    auto* command = member->add_subcommand(name, help);
+    command->callback([&chosen, act] {
+      chosen.act = [&chosen, act] { return act(chosen.common, chosen.member); };
+    });
+    return command;
+  };
+  auto* add = verb("add", "add a member; it becomes a voter once it has caught up", cli::member_add);
+  add->add_option("name", chosen.member.name, "its node_name")->required();
+  add->add_option("--address", chosen.member.address, "its listen.cluster, as the others reach it")
+      ->required();
+  add->add_option("--role", chosen.member.role, "voter, or learner: it holds the log, no vote")
+      ->capture_default_str();
+  add->add_flag("--no-wait", chosen.member.no_wait, "do not wait until it is a voter");
+  verb("remove", "remove a member", cli::member_remove)
+      ->add_option("name", chosen.member.name, "the member")
+      ->required();
+  verb("promote", "make a learner a voter now", cli::member_promote)
+      ->add_option("name", chosen.member.name, "the member")
+      ->required();
+  verb("transfer", "hand the leadership over", cli::member_transfer)
+      ->add_option("name", chosen.member.name, "to this member; default: the one furthest");
+}
+
 void add_kv(CLI::App& app, Chosen& chosen) {
   auto* kv = app.add_subcommand("kv", "the group's key-value store");
   kv->require_subcommand(1);
@@ -187,6 +215,7 @@ int main(int argc, char** argv) {
   add_views(app, chosen);
   add_spec(app, chosen);
   add_acts(app, chosen);
+  add_members(app, chosen);
   add_kv(app, chosen);
   add_init(app, chosen);
   try {

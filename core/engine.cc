@@ -12,6 +12,7 @@
 #include "core/kv.h"
 #include "core/level.h"
 #include "core/limits.h"
+#include "core/members.h"
 #include "core/runs.h"
 #include "core/troubles.h"
 #include "core/verdicts.h"
@@ -344,6 +345,18 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   applied.answer = carry_out(ap, entry.command);
   settle(ap);
   keep_answer(state_, entry.client, applied.answer);
+  return applied;
+}
+
+Applied Engine::configure(Index index, const std::vector<std::string>& servers) {
+  FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
+  constexpr std::uint32_t kWithMembership = 2;
+  Applied applied;
+  state_.applied = index;
+  if (state_.level < kWithMembership || state_.cluster.empty()) return applied;
+  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
+  configure_members(ap, servers);
+  settle(ap);
   return applied;
 }
 

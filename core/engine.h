@@ -30,6 +30,10 @@ class Engine {
   /// Applied::halt is set if the entry's level is beyond what is supported.
   Applied apply(Index index, const LogEntry& entry);
 
+  /// The entry at `index` changed who holds the group's log: `servers`, by name. As apply(), on every
+  /// voter and in the log's order; below level 2 and before the group is founded nothing happens.
+  Applied configure(Index index, const std::vector<std::string>& servers);
+
   /// Every task that is open and every alert not yet delivered: what a new leader goes on with.
   std::vector<Effect> outstanding() const;
 

@@ -4,24 +4,6 @@
 
 namespace fettle::daemon {
 
-Status Group::on_hello(const wire::Hello& hello) {
-  if (hello.cluster != config_.cluster) {
-    return fail(Code::Refused, "it is of cluster '" + hello.cluster + "'");
-  }
-  const core::State& state = engine_.state();
-  if (hello.generation != state.generation) {
-    return fail(Code::Refused, "it is of generation " + std::to_string(hello.generation));
-  }
-  const auto known = state.members.find(hello.facts.name);
-  const bool other = known != state.members.end() && !known->second.incarnation.empty() &&
-                     known->second.incarnation != hello.facts.incarnation;
-  if (other) {
-    return fail(Code::Refused,
-                "it is another incarnation of " + hello.facts.name + " than the group knows");
-  }
-  return {};
-}
-
 void Group::on_up(const std::string& peer) {
   if (leading_) {
     commit_facts(links_->hello(peer)->facts);
@@ -53,20 +35,7 @@ void Group::on(const std::string& peer, wire::Directors& frame) {
 }
 
 void Group::on(const std::string& peer, wire::Forward& frame) {
-  const std::uint64_t id = frame.id;
-  // The answer crosses the work loop like any other; it comes back here to leave.
-  const auto done = [this, peer, id](const Result<core::ClientAnswer>& answer) {
-    loop_.post([this, peer, id, answer] {
-      wire::Forwarded reply{.id = id, .ok = answer.has_value()};
-      if (answer) {
-        reply.answer = *answer;
-      } else {
-        reply.code = answer.error().code;
-        reply.text = answer.error().what;
-      }
-      links_->send(peer, reply);
-    });
-  };
+  const auto done = reply_to(peer, frame.id);
   if (!leading_) return done(fail(Code::NotLeader, self() + " does not lead"));
   if (writes_.size() >= kPendingMax) return done(fail(Code::Busy, "too many commands wait"));
   propose(std::move(frame.command), std::move(frame.client), done);

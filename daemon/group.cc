@@ -29,6 +29,12 @@ raft::Config raft_config(const GroupConfig& config) {
   return raft;
 }
 
+/// The log's newest index, or the snapshot's.
+Index newest_of(const store::LoadedGroup& loaded) {
+  if (!loaded.entries.empty()) return loaded.entries.back().index;
+  return loaded.snapshot == nullptr ? Index{} : loaded.snapshot->meta.index;
+}
+
 }  // namespace
 
 Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
@@ -44,26 +50,26 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       applied_clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
-      told_before_(loaded.entries.empty() ? loaded.snapshot->meta.index
-                                          : loaded.entries.back().index) {
+      told_before_(newest_of(loaded)) {
   loop.measure_lag();
-  std::vector<Peer> peers;
-  for (const Peer& member : config_.members) {
-    if (member.name != self()) peers.push_back(member);
-  }
-  if (!peers.empty()) {
-    const wire::Hello hello{config_.cluster, 1, config_.facts};
+  if (tls != nullptr && config_.address.port != 0) {
     links_ = std::make_unique<Links>(
-        loop, std::move(tls), hello, std::move(peers),
+        loop, std::move(tls), std::vector<Peer>{},
         LinkEvents{
+            .hello = [this] { return own_hello(); },
             .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
             .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
             .on_up = [this](const std::string& p) { on_up(p); },
-            .on_down = [](const std::string&) {}});
+            .on_down = [](const std::string&) {},
+            .on_dead = [this](const std::string& p) { driver_->step(raft::LeaderLost{p}); },
+            .on_refused = [this](const std::string& p,
+                                 const std::string& why) { refused_by(p, why); }});
   }
   driver_ = std::make_unique<RaftDriver>(
       loop, disk, store, raft_config(config_), std::move(loaded),
       RaftEvents{.send = [this](const raft::Message& m) { send(m); },
+                 .configuration_changed = [this] { configuration_changed(); },
+                 .transferred = [this](const raft::Transferred& t) { transferred(t); },
                  .restore = [this](const raft::Snapshot& s) { restore(s); },
                  .apply = [this](const raft::Entry& e) { apply(e); },
                  .accepted = [this](const raft::Accepted& a) { accepted(a); },
@@ -76,16 +82,19 @@ Group::~Group() = default;
 
 Status Group::start(const std::optional<io::SockAddress>& listen) {
   const auto& snapshot = driver_->raft().snapshot();
-  if (!snapshot->data.empty()) {
+  if (snapshot != nullptr && !snapshot->data.empty()) {
     FETTLE_CHECK(engine_.load(snapshot->data));
     tell_watches();
   }
   if (links_ != nullptr) {
     FETTLE_ASSERT(listen.has_value());
     FETTLE_CHECK(links_->listen(*listen));
+    links_->set_peers(peers());
     links_->connect_all();
   }
+  was_member_ = raft::find_server(driver_->raft().configuration(), self()) != nullptr;
   driver_->start();
+  found_if_agreed();
   constexpr core::Duration kSweepEvery = std::chrono::milliseconds(250);
   sweeper_.start_repeating(kSweepEvery, [this] { sweep(); });
   return {};
@@ -113,6 +122,7 @@ void Group::restore(const raft::Snapshot& snapshot) {
 /// Hands Raft a snapshot once enough was applied since the last.
 void Group::compact() {
   const Index applied = driver_->applied();
+  if (!in_group()) return;
   const std::uint64_t entries = applied.value - driver_->raft().snapshot()->meta.index.value;
   if (compacting_ == applied || (entries < kCompactEntries && log_bytes_ < kCompactBytes)) return;
   compacting_ = applied;
@@ -122,6 +132,7 @@ void Group::compact() {
 
 void Group::apply(const raft::Entry& entry) {
   log_bytes_ += entry.data.size();
+  if (entry.kind == raft::EntryKind::Configuration) return apply_configuration(entry);
   if (entry.kind != raft::EntryKind::Command) return;
   const auto decoded = core::decode_entry(entry.data);
   if (!decoded && decoded.error().code == Code::Refused) halt(decoded.error().what);
@@ -140,16 +151,30 @@ void Group::apply(const raft::Entry& entry) {
     for (const auto& [service, view] : seen->views) {
       proposed_directors_.erase({seen->host, service});
     }
-  } else if (std::holds_alternative<core::command::Found>(decoded->command)) {
-    check_voters();
   }
   for (const core::Effect& effect : applied.effects) carry_out(effect);
+  answer_write(entry, applied.answer);
+}
+
+/// The members are part of the engine's state, from the level on that knows them.
+void Group::apply_configuration(const raft::Entry& entry) {
+  const auto configuration = decode<raft::Configuration>(entry.data);
+  FETTLE_ASSERT_MSG(configuration.has_value(), "a committed configuration is readable");
+  std::vector<std::string> names;
+  for (const raft::Server& server : configuration->servers) names.push_back(server.id);
+  const core::Applied applied = engine_.configure(entry.index, names);
+  shared_state_.reset();
+  for (const core::Effect& effect : applied.effects) carry_out(effect);
+  answer_write(entry, applied.answer);
+}
+
+void Group::answer_write(const raft::Entry& entry, const core::ClientAnswer& answer) {
   const auto waiting = writes_.find(entry.index.value);
   if (waiting == writes_.end()) return;
   PendingWrite write = std::move(waiting->second);
   writes_.erase(waiting);
   if (write.term == entry.term) {
-    to_work([done = std::move(write.done), answer = applied.answer] { done(answer); });
+    to_work([done = std::move(write.done), answer] { done(answer); });
   } else {
     to_work([done = std::move(write.done)] {
       done(fail(Code::NotLeader, "another leader took over"));
@@ -161,19 +186,6 @@ void Group::apply(const raft::Entry& entry) {
 void Group::halt(const std::string& why) const {
   log::error(why + "; this member ends");
   _exit(kExitEngineHalted);
-}
-
-/// The founding entry holds the voters; a file that names others would count other majorities.
-void Group::check_voters() const {
-  std::set<std::string> founded;
-  for (const auto& [name, facts] : engine_.state().members) founded.insert(name);
-  std::set<std::string> configured;
-  for (const Peer& member : config_.members) configured.insert(member.name);
-  if (founded == configured) return;
-  log::error(
-      "cluster.members of this host's file are not the voters that the group was founded with;"
-      " this member ends");
-  _exit(kExitWrongVoters);
 }
 
 void Group::stepped(bool role_changed) {
@@ -216,16 +228,16 @@ void Group::begin_to_lead() {
   const core::State& state = engine_.state();
   if (state.cluster.empty()) {
     core::command::Found found{config_.cluster, {}};
-    for (const Peer& member : config_.members) {
+    for (const raft::Server& server : driver_->raft().configuration().servers) {
       core::MemberFacts facts;
-      facts.name = member.name;
+      facts.name = server.id;
       found.voters.push_back(std::move(facts));
     }
     propose(std::move(found), "", nullptr);
   }
   commit_facts(config_.facts);
-  for (const Peer& member : config_.members) {
-    const wire::Hello* hello = links_ == nullptr ? nullptr : links_->hello(member.name);
+  for (const raft::Server& server : driver_->raft().configuration().servers) {
+    const wire::Hello* hello = links_ == nullptr ? nullptr : links_->hello(server.id);
     if (hello != nullptr) commit_facts(hello->facts);
   }
   if (state.revision == 0 && config_.spec) {

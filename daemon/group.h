@@ -33,7 +33,8 @@ struct GroupEvents {
 struct GroupConfig {
   core::MemberFacts facts;  // of this member
   std::string cluster;
-  std::vector<Peer> members;  // all of them, this one included
+  core::Address address;      // where this one listens for the others
+  std::vector<Peer> members;  // the first voters; this one may be none of them
   core::Duration election_timeout{std::chrono::milliseconds(300)};
   core::Duration heartbeat{std::chrono::milliseconds(60)};
   std::optional<core::Spec> spec;  // from this member's own files, for a group without one
@@ -74,9 +75,16 @@ class Group {
   void read_kv(api::KvQuery query, bool linearizable,
                std::function<void(Result<api::KvRead>)> done);
   void metrics(std::function<void(Result<api::GroupMetrics>)> done);
+  void change_members(api::MemberChange change, std::function<void(Result<std::string>)> done);
+  void transfer(std::string to, std::function<void(Result<std::string>)> done);
+  /// The group's state as a file (core/snapshot_file.h), as new as this call.
+  void snapshot_file(std::function<void(Result<std::string>)> done);
+  /// If this member leads, hands over first; `done` follows on the work loop.
+  void hand_over(std::function<void()> done);
 
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
+  using TextDone = std::function<void(Result<std::string>)>;
   /// Called on the group loop once the state is as new as was asked for, or cannot be.
   using ReadReady = std::function<void(Status)>;
   struct PendingWrite {
@@ -101,6 +109,8 @@ class Group {
   void restore(const raft::Snapshot& snapshot);
   void compact();
   void apply(const raft::Entry& entry);
+  void apply_configuration(const raft::Entry& entry);
+  void answer_write(const raft::Entry& entry, const core::ClientAnswer& answer);
   void stepped(bool role_changed);
   void begin_to_lead();
   void carry_out(const core::Effect& effect);
@@ -114,7 +124,6 @@ class Group {
   void sweep();
   void watch_leadership();
   void tell_no_leader(core::AlertStatus status, const std::string& text);
-  void check_voters() const;
   [[noreturn]] void halt(const std::string& why) const;
   Index finished_below() const;
   void to_work(std::function<void()> message);
@@ -144,6 +153,22 @@ class Group {
   // duties.cc: what a leader does without being asked
   void tend_level();
 
+  // membership.cc: who the group is
+  bool in_group() const;
+  std::vector<Peer> peers() const;
+  void configuration_changed();
+  wire::Hello own_hello() const;
+  Status meet(const wire::Hello& hello);
+  void refused_by(const std::string& peer, const std::string& why);
+  void found_if_agreed();
+  void do_change(const api::MemberChange& change, WriteDone done);
+  void change_as_leader(const api::MemberChange& change, WriteDone done);
+  void do_transfer(const std::string& to, WriteDone done);
+  void transferred(const raft::Transferred& transferred);
+  void forward(const std::function<wire::Frame(std::uint64_t id)>& make, std::string key,
+               WriteDone done);
+  WriteDone reply_to(const std::string& peer, std::uint64_t id);
+
   // metrics.cc: the numbers of this loop
   void count(Index index, const core::LogEntry& entry, const core::Applied& applied);
   api::GroupMetrics gather() const;
@@ -163,6 +188,9 @@ class Group {
   void on(const std::string& peer, wire::ReadIndex& frame);
   void on(const std::string& peer, wire::ReadIndexReply& frame);
   void on(const std::string& peer, wire::Directors& frame);
+  void on(const std::string& peer, wire::ChangeMembers& frame);
+  void on(const std::string& peer, wire::HandOver& frame);
+  void on(const std::string&, wire::Refused&) {}
   void on(const std::string&, wire::Ping&) {}
   void on(const std::string&, wire::Pong&) {}
 
@@ -194,11 +222,19 @@ class Group {
   core::EventCounts counts_;                      // of what was applied anew since this start
   std::uint64_t leader_changes_ = 0;
 
+  // Of a member that has no group yet.
+  std::vector<Peer> callers_;       // who called and is not in the file
+  std::set<std::string> founders_;  // who said that it knows no group either
+  std::set<std::string> settled_;   // who said that it is in one
+  bool told_waits_ = false;
+  bool was_member_ = false;
+
   std::uint64_t next_token_ = 1;
   std::map<std::uint64_t, std::pair<std::string, WriteDone>>
       proposing_;                                 // by token, until accepted
   std::map<std::uint64_t, PendingWrite> writes_;  // by log index
   std::map<std::uint64_t, PendingForward> forwards_;
+  std::map<std::uint64_t, WriteDone> transfers_;  // by token
   std::map<std::uint64_t, PendingRead> reads_;
   std::map<std::uint64_t, core::Task> confirming_;  // dispatches, by read token
   std::map<std::uint64_t, std::pair<std::string, std::uint64_t>>

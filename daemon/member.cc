@@ -106,14 +106,11 @@ Status make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-std::shared_ptr<const raft::Snapshot> first_snapshot(const spec::MemberFile& file) {
-  auto first = std::make_shared<raft::Snapshot>();
-  auto& servers = first->meta.configuration.servers;
-  for (const spec::MemberAddress& one : file.members) {
-    servers.push_back({.id = one.name, .voter = true, .info = to_string(one.address)});
-  }
-  std::ranges::sort(servers, {}, &raft::Server::id);
-  return first;
+/// Where the others find this member: as the file's members say, or where it listens.
+core::Address own_address(const spec::MemberFile& file) {
+  const auto named = std::ranges::find(file.members, file.node_name, &spec::MemberAddress::name);
+  if (named != file.members.end()) return named->address;
+  return file.listen_cluster.value_or(core::Address{});
 }
 
 GroupConfig group_config(const MemberFiles& files, const std::string& incarnation,
@@ -127,6 +124,7 @@ GroupConfig group_config(const MemberFiles& files, const std::string& incarnatio
                   .level = core::kEngineLevel,
                   .allow = file.allow};
   config.cluster = file.cluster;
+  config.address = own_address(file);
   for (const spec::MemberAddress& one : file.members) {
     config.members.push_back({one.name, one.address});
   }
@@ -188,11 +186,6 @@ Status Member::open_group(MemberFiles& files) {
     return fail(Code::Invalid, joined(files.spec_errors));
   }
   for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);
-  if (loaded_group_.snapshot == nullptr) {
-    // A new data directory, or one from before snapshots: the group is the file's voters.
-    loaded_group_.snapshot = first_snapshot(files.member);
-    FETTLE_CHECK(group_store_->save({raft::Persist{.snapshot = loaded_group_.snapshot}}));
-  }
   FETTLE_TRY(const std::uint64_t seed, random_number());
   group_ = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
                                    group_config(files, incarnation_, seed),
@@ -217,7 +210,7 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
   const api::ServerConfig api{.tcp = file.listen_api, .socket = file.listen_socket};
   FETTLE_CHECK(member->work_->start(*member->group_, api));
   std::optional<io::SockAddress> listen;
-  if (!file.alone()) {
+  if (files.tls != nullptr && file.listen_cluster) {
     listen = io::parse_numeric(file.listen_cluster->host, file.listen_cluster->port);
     if (!listen) {
       return fail(Code::Invalid, "listen.cluster: " + to_string(*file.listen_cluster) +
@@ -237,13 +230,19 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
 
 void Member::run() { work_loop_.run(); }
 
-void Member::stop() { work_loop_.stop(); }
+void Member::stop() {
+  if (stopping_ != nullptr) return work_loop_.stop();  // asked twice: at once
+  stopping_ = std::make_unique<io::Timer>(work_loop_);
+  stopping_->start(kHandOverMax, [this] { work_loop_.stop(); });
+  group_->hand_over([this] { work_loop_.stop(); });
+}
 
 Member::~Member() {
   if (group_thread_.joinable()) {
     group_loop_.stop();
     group_thread_.join();
   }
+  stopping_.reset();
   if (work_ != nullptr)
     work_->close();  // turns the work loop: what it may call must still be there
   watchdog_.reset();

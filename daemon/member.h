@@ -29,6 +29,7 @@ Result<MemberFiles> read_member_files(const std::string& path);
 
 class Member {
  public:
+  static constexpr core::Duration kHandOverMax = std::chrono::seconds(2);
   /// Opens, listens and starts the group's thread. Files must exist; a data directory is made.
   /// The service manager hears READY=1 once run() turns the work loop and the group loop turns too.
   static Result<std::unique_ptr<Member>> start(MemberFiles files);
@@ -38,6 +39,7 @@ class Member {
 
   /// Runs the work loop until stop().
   void run();
+  /// A leader hands over first, which takes at most kHandOverMax.
   void stop();
   io::Loop& loop() { return work_loop_; }
 
@@ -48,6 +50,7 @@ class Member {
 
   io::Loop work_loop_;
   io::Loop group_loop_;
+  std::unique_ptr<io::Timer> stopping_;
   std::unique_ptr<store::GroupStore> group_store_;
   std::unique_ptr<store::HostStore> host_store_;
   store::LoadedGroup loaded_group_;

@@ -43,9 +43,8 @@ void Group::rejected(const raft::Rejected& rejected) {
   proposed_directors_.clear();
   propose_again_ = true;
   if (found == proposing_.end()) return;
-  to_work([done = std::move(found->second.second), code = rejected.code] {
-    done(fail(code,
-              code == Code::Busy ? "too much waits to be committed" : "this member does not lead"));
+  to_work([done = std::move(found->second.second), rejected] {
+    done(fail(rejected.code, rejected.why));
   });
   proposing_.erase(found);
 }
@@ -170,13 +169,8 @@ void Group::do_write(core::Command command, std::string key, WriteDone done) {
     return to_work([done] { done(fail(Code::Busy, "too many commands wait")); });
   }
   if (leading_) return propose(std::move(command), std::move(key), std::move(done));
-  const std::string& leader = driver_->raft().leader();
-  const std::uint64_t id = next_token_++;
-  const bool sent = links_ != nullptr && !leader.empty() && leader != self() &&
-                    links_->send(leader, wire::Forward{id, key, std::move(command)});
-  if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
-  forwards_.emplace(
-      id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
+  forward([&](std::uint64_t id) { return wire::Forward{id, key, std::move(command)}; }, key,
+          std::move(done));
 }
 
 void Group::read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) {
@@ -300,25 +294,30 @@ api::GroupStatus Group::status() const {
   status.leader = raft.leader();
   status.commit_index = raft.commit_index().value;
   status.self = self();
-  for (const Peer& member : config_.members) {
-    const bool me = member.name == self();
-    api::MemberStatus one{.name = member.name,
-                          .role = "voter",
-                          .address = member.address.host.empty() ? "" : to_string(member.address)};
-    const auto facts = state.members.find(member.name);
+  for (const raft::Server& member : raft.configuration().servers) {
+    const bool me = member.id == self();
+    api::MemberStatus one{.name = member.id,
+                          .role = member.voter ? "voter" : "learner",
+                          .address = member.info};
+    const auto facts = state.members.find(member.id);
     if (facts != state.members.end()) {
       one.zone = facts->second.zone;
       one.version = facts->second.version;
     }
     one.state = me                             ? std::string(raft::to_string(raft.role()))
-                : member.name == raft.leader() ? "leader"
-                                               : "follower";
-    if (!me && !links_->up(member.name)) one.state = "unreachable";
-    one.rtt_ms = me ? std::optional<double>() : links_->rtt_ms(member.name);
+                : member.id == raft.leader() ? "leader"
+                                             : "follower";
+    if (!me && !links_->up(member.id)) one.state = "unreachable";
+    one.rtt_ms = me ? std::optional<double>() : links_->rtt_ms(member.id);
     status.members.push_back(std::move(one));
   }
   if (raft.leader().empty())
     status.notes.emplace_back("no leader is known: this member touches nothing");
+  if (!in_group()) {
+    status.notes.push_back(self() + " has no group yet: it waits to be added");
+  } else if (raft::find_server(raft.configuration(), self()) == nullptr) {
+    status.notes.push_back(self() + " was removed from the group: stop its daemon");
+  }
   const auto texts = [](const core::Spec& spec) {
     std::vector<std::string> all;
     for (const core::SourceFile& file : spec.sources) all.push_back(file.text);

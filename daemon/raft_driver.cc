@@ -45,6 +45,7 @@ void RaftDriver::carry_out(raft::Output output) {
     unsaved_.push_back(std::move(*output.persist));
     if (!saving_) save();
   }
+  if (output.configuration_changed) events_.configuration_changed();
   for (const raft::Message& message : output.send) events_.send(message);
   for (const raft::Accepted& accepted : output.accepted) events_.accepted(accepted);
   for (const raft::Rejected& rejected : output.rejected) events_.rejected(rejected);
@@ -57,6 +58,7 @@ void RaftDriver::carry_out(raft::Output output) {
     events_.apply(entry);
   }
   for (const raft::ReadDone& read : output.reads) events_.read_done(read);
+  for (const raft::Transferred& transferred : output.transfers) events_.transferred(transferred);
   arm();
   events_.stepped(output.role_changed);
 }

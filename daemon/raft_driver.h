@@ -17,14 +17,15 @@ namespace fettle::daemon {
 
 /// The exit code of a process whose disk failed: the service manager must not restart it.
 inline constexpr int kExitDiskFailed = 74;
-/// The exit code of a member whose file names other voters than the group has; a person must look.
-inline constexpr int kExitWrongVoters = 78;
 /// The exit code of a member that met a log entry of an engine level beyond its version's, or whose
 /// state is not what the others hold: it must not go on by itself.
 inline constexpr int kExitEngineHalted = 76;
 
 struct RaftEvents {
   std::function<void(const raft::Message&)> send;
+  /// Who the group is changed, committed or not.
+  std::function<void()> configuration_changed;
+  std::function<void(const raft::Transferred&)> transferred;
   /// The machine's state is this snapshot's from now on.
   std::function<void(const raft::Snapshot&)> restore;
   std::function<void(const raft::Entry&)> apply;

@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "api/backend.h"
 #include "base/bytes.h"
 #include "core/codec.h"
 #include "core/command.h"
@@ -25,6 +26,7 @@ struct Hello {
   std::string cluster;
   std::uint64_t generation = 1;
   bool in_group = false;  // it has the group's log, or a part of it; false: a new, empty member
+  std::uint64_t founders = 0;  // hash of the first voters that its file names
   core::Address address;  // where it listens for members
   core::MemberFacts facts;
 };
@@ -75,6 +77,16 @@ struct ReadIndexReply {
   bool ok = false;
   Index index;
 };
+/// A change of the members that a follower's client asks for; answered by Forwarded.
+struct ChangeMembers {
+  std::uint64_t id = 0;
+  api::MemberChange change;
+};
+/// A follower's client asks the leader to hand over to `to`; answered by Forwarded.
+struct HandOver {
+  std::uint64_t id = 0;
+  std::string to;
+};
 /// What a host saw at its directors, for the leader.
 struct Directors {
   core::command::ReportDirectors report;
@@ -87,11 +99,11 @@ struct Pong {
 };
 
 using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
-                           ReadIndex, ReadIndexReply, Ping, Pong, Directors, Refused>;
+                           ReadIndex, ReadIndexReply, Ping, Pong, Directors, Refused, ChangeMembers, HandOver>;
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {
-  ar(v.cluster, v.generation, v.in_group, v.address, v.facts);
+  ar(v.cluster, v.generation, v.in_group, v.founders, v.address, v.facts);
 }
 template <typename Archive>
 void fields(Archive& ar, Refused& v) {
@@ -132,6 +144,14 @@ void fields(Archive& ar, ReadIndex& v) {
 template <typename Archive>
 void fields(Archive& ar, ReadIndexReply& v) {
   ar(v.id, v.ok, v.index);
+}
+template <typename Archive>
+void fields(Archive& ar, ChangeMembers& v) {
+  ar(v.id, v.change.kind, v.change.name, v.change.address, v.change.promote);
+}
+template <typename Archive>
+void fields(Archive& ar, HandOver& v) {
+  ar(v.id, v.to);
 }
 template <typename Archive>
 void fields(Archive& ar, Directors& v) {

@@ -103,6 +103,19 @@ void Work::write(core::Command command, std::string key,
   group_->write(std::move(command), std::move(key), std::move(done));
 }
 
+void Work::change_members(api::MemberChange change,
+                          std::function<void(Result<std::string>)> done) {
+  group_->change_members(std::move(change), std::move(done));
+}
+
+void Work::transfer(std::string to, std::function<void(Result<std::string>)> done) {
+  group_->transfer(std::move(to), std::move(done));
+}
+
+void Work::snapshot(std::function<void(Result<std::string>)> done) {
+  group_->snapshot_file(std::move(done));
+}
+
 void Work::metrics(std::function<void(Result<api::Metrics>)> done) {
   group_->metrics([this, done = std::move(done)](Result<api::GroupMetrics> group) {
     if (!group) return done(std::unexpected(group.error()));

@@ -44,6 +44,10 @@ class Work final : public api::Backend {
              std::function<void(Result<core::ClientAnswer>)> done) override;
   void parse(std::vector<core::SourceFile> files,
              std::function<void(api::ParseOutcome)> done) override;
+  void change_members(api::MemberChange change,
+                      std::function<void(Result<std::string>)> done) override;
+  void transfer(std::string to, std::function<void(Result<std::string>)> done) override;
+  void snapshot(std::function<void(Result<std::string>)> done) override;
   void metrics(std::function<void(Result<api::Metrics>)> done) override;
   bool ready() override { return ready_; }
 

@@ -69,6 +69,19 @@ bool Raft::leads_surely() const {
   return role_ == Role::Leader && own_term_start_.value > 0 && commit_ >= own_term_start_;
 }
 
+void Raft::on(const Found& input) {
+  if (snapshot_ != nullptr || hard_.term.value > 0 || incoming_) return;
+  auto first = std::make_shared<Snapshot>();
+  first->meta.configuration = input.first;
+  std::ranges::sort(first->meta.configuration.servers, {}, &Server::id);
+  say("begins a new group of " + std::to_string(first->meta.configuration.servers.size()));
+  snapshot_ = std::move(first);
+  dirty().snapshot = snapshot_;
+  history_.reset(Index{}, snapshot_->meta.configuration);
+  out_.configuration_changed = true;
+  if (voters_of(configuration()) == std::vector{config_.self}) election_deadline_ = now_;
+}
+
 void Raft::on(const Tick&) {
   if (role_ == Role::Leader) {
     if (transferring_ && now_ >= transferring_->deadline) give_up_transfer();

@@ -95,6 +95,7 @@ class Raft {
   enum class When : std::uint8_t { Now, Durable };
 
   // raft.cc
+  void on(const Found& input);
   void on(const Tick&);
   void on(const Received& input);
   void on(const Propose& input);

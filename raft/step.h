@@ -48,6 +48,11 @@ struct Start {
 };
 
 // Inputs.
+/// Begins a new group: a server without a snapshot takes `first` as the configuration of index 0.
+/// Every founder is given the same. Nothing happens if it has a snapshot, or heard of any term.
+struct Found {
+  Configuration first;
+};
 struct Tick {};
 struct Received {
   Message message;
@@ -97,7 +102,7 @@ struct Transfer {
 struct LeaderLost {
   ServerId server;
 };
-using Input = std::variant<Tick, Received, Propose, Persisted, Read, Compact, AddServer,
+using Input = std::variant<Found, Tick, Received, Propose, Persisted, Read, Compact, AddServer,
                            RemoveServer, PromoteServer, Transfer, LeaderLost>;
 
 /// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and the

@@ -56,6 +56,18 @@ class FakeBackend : public Backend {
     parsed.push_back(std::move(files));
     later([this, done = std::move(done)] { done(outcome); });
   }
+  void change_members(MemberChange change,
+                      std::function<void(Result<std::string>)> done) override {
+    changes.push_back(std::move(change));
+    later([done = std::move(done)] { done("changed"); });
+  }
+  void transfer(std::string to, std::function<void(Result<std::string>)> done) override {
+    transfers.push_back(std::move(to));
+    later([done = std::move(done)] { done("handed over"); });
+  }
+  void snapshot(std::function<void(Result<std::string>)> done) override {
+    later([done = std::move(done)] { done(std::string("bytes\0", 6)); });
+  }
   void metrics(std::function<void(Result<Metrics>)> done) override {
     later([this, done = std::move(done)] { done(numbers); });
   }
@@ -71,6 +83,8 @@ class FakeBackend : public Backend {
   bool hold_writes = false;
 
   std::vector<bool> reads;
+  std::vector<MemberChange> changes;
+  std::vector<std::string> transfers;
   std::vector<core::Command> commands;
   std::vector<std::string> keys;
   std::vector<std::vector<core::SourceFile>> parsed;

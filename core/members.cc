@@ -1,0 +1,48 @@
+#include "core/members.h"
+
+#include <algorithm>
+
+#include "core/apply_spec.h"
+
+namespace fettle::core {
+namespace {
+
+void remove_member(Applying& ap, const std::string& name) {
+  ap.state.members.erase(name);
+  ap.state.directors.erase(name);
+  ap.happened({.kind = "member.removed",
+               .value = name,
+               .reason = "member " + name + " was removed from the group"});
+}
+
+void add_member(Applying& ap, const std::string& name) {
+  MemberFacts facts;
+  facts.name = name;
+  ap.state.members.emplace(name, std::move(facts));
+  ap.happened({.kind = "member.added",
+               .value = name,
+               .reason = "member " + name + " was added to the group"});
+}
+
+}  // namespace
+
+void configure_members(Applying& ap, const std::vector<std::string>& servers) {
+  std::vector<std::string> gone;
+  for (const auto& [name, facts] : ap.state.members) {
+    const bool holds_log = facts.role == MemberRole::Voter;
+    if (holds_log && std::ranges::find(servers, name) == servers.end()) gone.push_back(name);
+  }
+  bool changed = !gone.empty();
+  for (const std::string& name : gone) remove_member(ap, name);
+  for (const std::string& name : servers) {
+    if (ap.state.members.contains(name)) continue;
+    add_member(ap, name);
+    changed = true;
+  }
+  if (!changed) return;
+  forget_what_left(ap);
+  assign_observers(ap);
+  for (const ServiceSpec& service : ap.state.spec.services) ap.touched.insert(service.name);
+}
+
+}  // namespace fettle::core

@@ -1,0 +1,313 @@
+// Who the group is: its founding, links to whoever the configuration names, changes of the members,
+// hand-over of the leadership.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "core/level.h"
+#include "core/snapshot_file.h"
+#include "daemon/group.h"
+#include "daemon/log.h"
+#include "spec/reader.h"
+
+namespace fettle::daemon {
+namespace {
+
+constexpr std::size_t kVotersMax = 7;
+constexpr std::size_t kServersMax = 16;  // learners included
+/// Membership is in the engine's state from this level on.
+constexpr std::uint32_t kMembershipLevel = 2;
+
+std::uint64_t founders_of(const std::vector<Peer>& members) {
+  std::vector<std::string> named;
+  for (const Peer& member : members) named.push_back(member.name + "=" + to_string(member.address));
+  std::ranges::sort(named);
+  return stable_hash(encode(named));
+}
+
+core::ClientAnswer told(std::string text) { return {.text = std::move(text)}; }
+
+}  // namespace
+
+bool Group::in_group() const { return driver_->raft().snapshot() != nullptr; }
+
+/// The configuration's servers; until this member has one, those of its file and whoever called.
+std::vector<Peer> Group::peers() const {
+  std::vector<Peer> peers;
+  const auto add = [&](const Peer& peer) {
+    if (peer.name != self() && std::ranges::find(peers, peer.name, &Peer::name) == peers.end()) {
+      peers.push_back(peer);
+    }
+  };
+  if (in_group()) {
+    for (const raft::Server& server : driver_->raft().configuration().servers) {
+      if (const auto address = spec::parse_address(server.info)) add({server.id, *address});
+    }
+    return peers;
+  }
+  for (const Peer& member : config_.members) add(member);
+  for (const Peer& caller : callers_) add(caller);
+  return peers;
+}
+
+void Group::configuration_changed() {
+  if (links_ == nullptr) return;
+  links_->set_peers(peers());
+  const bool member = raft::find_server(driver_->raft().configuration(), self()) != nullptr;
+  if (was_member_ && !member) {
+    log::warn("member.removed: the group has removed this member: stop its daemon");
+  } else if (!was_member_ && member) {
+    log::info("member.joined: the group's configuration names this member");
+  }
+  was_member_ = member;
+}
+
+wire::Hello Group::own_hello() const {
+  return {.cluster = config_.cluster,
+          .generation = engine_.state().generation,
+          .in_group = in_group(),
+          .founders = founders_of(config_.members),
+          .address = config_.address,
+          .facts = config_.facts};
+}
+
+Status Group::on_hello(const wire::Hello& hello) {
+  const std::string& name = hello.facts.name;
+  if (hello.cluster != config_.cluster) {
+    return fail(Code::Refused, "it is of cluster '" + hello.cluster + "'");
+  }
+  if (!in_group()) return meet(hello);
+  const core::State& state = engine_.state();
+  if (hello.in_group && hello.generation != state.generation) {
+    return fail(Code::Refused, "it is of generation " + std::to_string(hello.generation) +
+                                   ", the group is of " + std::to_string(state.generation));
+  }
+  if (raft::find_server(driver_->raft().configuration(), name) == nullptr) {
+    return fail(Code::Refused, name + " is not a member of this group (fettle member add " + name +
+                                   " --address HOST:PORT makes it one)");
+  }
+  const auto known = state.members.find(name);
+  const bool other = known != state.members.end() && !known->second.incarnation.empty() &&
+                     known->second.incarnation != hello.facts.incarnation;
+  if (other) {
+    return fail(Code::Refused, "it is another incarnation of " + name +
+                                   " than the group knows: a member whose data are lost is removed "
+                                   "and added again");
+  }
+  return {};
+}
+
+/// A member that has no group yet hears whoever is of its cluster.
+Status Group::meet(const wire::Hello& hello) {
+  constexpr std::size_t kCallersMax = 16;
+  const std::string& name = hello.facts.name;
+  const bool founder =
+      std::ranges::find(config_.members, name, &Peer::name) != config_.members.end();
+  if (founder && !hello.in_group && hello.founders != founders_of(config_.members)) {
+    return fail(Code::Refused, "its file names other cluster.members than " + self() + "'s");
+  }
+  if (!founder && std::ranges::find(callers_, name, &Peer::name) == callers_.end()) {
+    if (callers_.size() >= kCallersMax) callers_.erase(callers_.begin());
+    callers_.push_back({name, hello.address});
+    links_->set_peers(peers());
+  }
+  (hello.in_group ? settled_ : founders_).insert(name);
+  found_if_agreed();
+  return {};
+}
+
+/// A voter with an empty disk begins a group only if a majority of those its file names answers,
+/// and none of them knows a group (DESIGN §5 "Identity").
+void Group::found_if_agreed() {
+  if (in_group()) return;
+  raft::Configuration first;
+  std::size_t here = 0;
+  for (const Peer& member : config_.members) {
+    first.servers.push_back({.id = member.name, .info = to_string(member.address)});
+    if (member.name == self() || founders_.contains(member.name)) ++here;
+  }
+  const bool named = raft::find_server(first, self()) != nullptr;
+  if (!named || !settled_.empty()) {
+    if (!std::exchange(told_waits_, true)) {
+      log::info("group.waiting: " +
+                (named ? std::string("a group exists already") : "the file does not name this member") +
+                "; it joins once a member adds it (fettle member add " + self() + ")");
+    }
+    return;
+  }
+  if (here * 2 <= config_.members.size()) return;
+  log::info("group.founded: " + std::to_string(here) + " of " +
+            std::to_string(config_.members.size()) + " members are here, and none knows a group");
+  loop_.post([this, first] { driver_->step(raft::Found{first}); });
+}
+
+/// The group goes on without this member; why it is refused stands in its log.
+void Group::refused_by(const std::string& peer, const std::string& why) {
+  log::warn("link.refused_by peer=" + peer + ": " + why);
+}
+
+void Group::change_members(api::MemberChange change, TextDone done) {
+  const bool posted = loop_.post([this, change = std::move(change), done] {
+    do_change(change, [this, done](const Result<core::ClientAnswer>& answer) {
+      if (!answer) return done(std::unexpected(answer.error()));
+      if (!answer->ok) return done(fail(answer->code, answer->text));
+      done(answer->text);
+    });
+  });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+void Group::do_change(const api::MemberChange& change, WriteDone done) {
+  if (leading_) return change_as_leader(change, std::move(done));
+  forward([&](std::uint64_t id) { return wire::ChangeMembers{id, change}; }, "", std::move(done));
+}
+
+/// As leader: what is so already is answered, the rest is Raft's to do or to refuse.
+void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
+  const raft::Configuration& now = driver_->raft().configuration();
+  const raft::Server* known = raft::find_server(now, change.name);
+  const auto answer = [&](Result<core::ClientAnswer> what) {
+    to_work([done = std::move(done), what = std::move(what)] { done(what); });
+  };
+  if (auto why = core::why_not_level(engine_.state(), kMembershipLevel);
+      why && engine_.state().level < kMembershipLevel) {
+    return answer(fail(Code::Refused, *why));
+  }
+  if (links_ == nullptr) {
+    return answer(fail(Code::Refused, "this member has no listen.cluster and no tls: it is alone"));
+  }
+  const std::uint64_t token = next_token_++;
+  raft::Input input;
+  std::string text;
+  using Kind = api::MemberChange::Kind;
+  if (change.kind == Kind::Add) {
+    const auto address = spec::parse_address(change.address);
+    if (!spec::is_name(change.name)) {
+      return answer(fail(Code::Invalid, "'" + change.name + "' is no member's name"));
+    }
+    if (!address) return answer(fail(Code::Invalid, "address is host:port"));
+    if (known != nullptr && known->info == to_string(*address)) {
+      return answer(told(change.name + " is a member already"));
+    }
+    if (now.servers.size() >= kServersMax ||
+        (change.promote && raft::voters_of(now).size() >= kVotersMax)) {
+      return answer(fail(Code::Refused, "a group has at most " + std::to_string(kVotersMax) +
+                                            " voters, and " + std::to_string(kServersMax) +
+                                            " members that hold the log"));
+    }
+    input = raft::AddServer{token, {change.name, false, to_string(*address), change.promote}};
+    text = change.name + " is added: a learner" +
+           (change.promote ? ", and a voter once it has caught up" : "");
+  } else if (change.kind == Kind::Remove) {
+    input = raft::RemoveServer{token, change.name};
+    text = change.name + " is removed: stop its daemon";
+  } else {
+    if (known != nullptr && known->voter) return answer(told(change.name + " is a voter already"));
+    input = raft::PromoteServer{token, change.name};
+    text = change.name + " is a voter";
+  }
+  proposing_.emplace(token, std::pair(std::string(), [done, text](Result<core::ClientAnswer> got) {
+                       done(got ? Result<core::ClientAnswer>(told(text)) : std::move(got));
+                     }));
+  driver_->step(std::move(input));
+}
+
+void Group::transfer(std::string to, TextDone done) {
+  const bool posted = loop_.post([this, to = std::move(to), done] {
+    do_transfer(to, [done](const Result<core::ClientAnswer>& answer) {
+      if (!answer) return done(std::unexpected(answer.error()));
+      done(answer->text);
+    });
+  });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+void Group::do_transfer(const std::string& to, WriteDone done) {
+  if (!leading_) {
+    return forward([&](std::uint64_t id) { return wire::HandOver{id, to}; }, "", std::move(done));
+  }
+  if (to == self()) {
+    return to_work([done, text = to + " leads already"] { done(told(text)); });
+  }
+  const std::uint64_t token = next_token_++;
+  transfers_.emplace(token, std::move(done));
+  driver_->step(raft::Transfer{token, to});
+}
+
+void Group::transferred(const raft::Transferred& transferred) {
+  const auto found = transfers_.find(transferred.token);
+  if (found == transfers_.end()) return;
+  to_work([done = std::move(found->second), transferred] {
+    if (!transferred.ok) return done(fail(transferred.code, transferred.why));
+    done(told("the leadership is handed over"));
+  });
+  transfers_.erase(found);
+}
+
+void Group::snapshot_file(TextDone done) {
+  const bool posted = loop_.post([this, done] {
+    do_read(true, [this, done](const Status& ready) {
+      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
+      const core::State& state = engine_.state();
+      to_work([done, bytes = core::write_snapshot_file({.cluster = state.cluster,
+                                                        .generation = state.generation,
+                                                        .level = state.level,
+                                                        .index = state.applied,
+                                                        .taken = io::Loop::wall_now(),
+                                                        .state = engine_.save()})] { done(bytes); });
+    });
+  });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+void Group::hand_over(std::function<void()> done) {
+  const bool posted = loop_.post([this, done] {
+    const bool others = raft::voters_of(driver_->raft().configuration()).size() > 1;
+    if (!leading_ || !others) return to_work(done);
+    log::info("leader.hands_over: this member stops");
+    do_transfer("", [done](const Result<core::ClientAnswer>&) { done(); });
+  });
+  if (!posted) done();
+}
+
+/// Sends what only a leader can do to the leader; Forwarded brings the answer.
+void Group::forward(const std::function<wire::Frame(std::uint64_t id)>& make, std::string key,
+                    WriteDone done) {
+  const std::string& leader = driver_->raft().leader();
+  const std::uint64_t id = next_token_++;
+  const bool sent =
+      links_ != nullptr && !leader.empty() && leader != self() && links_->send(leader, make(id));
+  if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
+  forwards_.emplace(
+      id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
+}
+
+/// What answers a peer's Forward, ChangeMembers or HandOver. The answer crosses the work loop like
+/// any other; it comes back here to leave.
+Group::WriteDone Group::reply_to(const std::string& peer, std::uint64_t id) {
+  return [this, peer, id](const Result<core::ClientAnswer>& answer) {
+    loop_.post([this, peer, id, answer] {
+      wire::Forwarded reply{.id = id, .ok = answer.has_value()};
+      if (answer) {
+        reply.answer = *answer;
+      } else {
+        reply.code = answer.error().code;
+        reply.text = answer.error().what;
+      }
+      links_->send(peer, reply);
+    });
+  };
+}
+
+void Group::on(const std::string& peer, wire::ChangeMembers& frame) {
+  const auto done = reply_to(peer, frame.id);
+  if (!leading_) return done(fail(Code::NotLeader, self() + " does not lead"));
+  change_as_leader(frame.change, done);
+}
+
+void Group::on(const std::string& peer, wire::HandOver& frame) {
+  const auto done = reply_to(peer, frame.id);
+  if (!leading_) return done(fail(Code::NotLeader, self() + " does not lead"));
+  do_transfer(frame.to, done);
+}
+
+}  // namespace fettle::daemon
