@@ -60,6 +60,9 @@ struct MemberOptions {
   std::string role = "voter";
   bool no_wait = false;
 };
+struct SnapshotOptions {
+  std::string file;
+};
 struct TlsOptions {
   std::string cluster;
   std::vector<std::string> members;
@@ -94,6 +97,12 @@ int member_remove(const Common& common, const MemberOptions& options);
 int member_promote(const Common& common, const MemberOptions& options);
 /// Hands the leadership over, to `name` or to whoever is furthest.
 int member_transfer(const Common& common, const MemberOptions& options);
+/// Keeps the group's whole state in a file, as of now.
+int snapshot_save(const Common& common, const SnapshotOptions& options);
+/// What such a file holds; needs no daemon.
+int snapshot_inspect(const Common& common, const SnapshotOptions& options);
+/// Checks the file and says how a group begins anew from it.
+int snapshot_restore(const Common& common, const SnapshotOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);
 
 }  // namespace fettle::cli

@@ -26,6 +26,7 @@ struct Chosen {
   cli::EventOptions events;
   cli::KvOptions kv;
   cli::MemberOptions member;
+  cli::SnapshotOptions snapshot;
   cli::TlsOptions tls;
 };
 
@@ -155,6 +156,21 @@ void add_members(CLI::App& app, Chosen& chosen) {
       ->add_option("name", chosen.member.name, "to this member; default: the one furthest");
 }
 
+void add_snapshots(CLI::App& app, Chosen& chosen) {
+  auto* snapshot = app.add_subcommand("snapshot", "the group's whole state as a file");
+  snapshot->require_subcommand(1);
+  const auto verb = [&](const char* name, const char* help, auto act) {
+    auto* command = snapshot->add_subcommand(name, help);
+    command->add_option("file", chosen.snapshot.file, "the file")->required();
+    command->callback([&chosen, act] {
+      chosen.act = [&chosen, act] { return act(chosen.common, chosen.snapshot); };
+    });
+  };
+  verb("save", "write the state as of now", cli::snapshot_save);
+  verb("inspect", "what a file holds; needs no daemon", cli::snapshot_inspect);
+  verb("restore", "check a file, and say how a group begins anew from it", cli::snapshot_restore);
+}
+
 void add_kv(CLI::App& app, Chosen& chosen) {
   auto* kv = app.add_subcommand("kv", "the group's key-value store");
   kv->require_subcommand(1);
@@ -216,6 +232,7 @@ int main(int argc, char** argv) {
   add_spec(app, chosen);
   add_acts(app, chosen);
   add_members(app, chosen);
+  add_snapshots(app, chosen);
   add_kv(app, chosen);
   add_init(app, chosen);
   try {

@@ -360,6 +360,14 @@ Applied Engine::configure(Index index, const std::vector<std::string>& servers) 
   return applied;
 }
 
+void Engine::keep_only(Index index, const std::string& survivor) {
+  FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
+  std::vector<Effect> effects;
+  state_.applied = index;
+  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = effects};
+  core::keep_only(ap, survivor);
+}
+
 std::vector<Effect> Engine::outstanding() const {
   std::vector<Effect> effects;
   for (const auto& [id, run] : state_.runs) {

@@ -34,6 +34,9 @@ class Engine {
   /// voter and in the log's order; below level 2 and before the group is founded nothing happens.
   Applied configure(Index index, const std::vector<std::string>& servers);
 
+  /// `survivor` alone is the group from `index` on, by the deliberate act of a person (keep_only).
+  void keep_only(Index index, const std::string& survivor);
+
   /// Every task that is open and every alert not yet delivered: what a new leader goes on with.
   std::vector<Effect> outstanding() const;
 

@@ -45,4 +45,26 @@ void configure_members(Applying& ap, const std::vector<std::string>& servers) {
   for (const ServiceSpec& service : ap.state.spec.services) ap.touched.insert(service.name);
 }
 
+void keep_only(Applying& ap, const std::string& survivor) {
+  State& state = ap.state;
+  ++state.generation;
+  MemberFacts facts;
+  facts.name = survivor;
+  state.members = {{survivor, std::move(facts)}};
+  std::erase_if(state.directors, [&](const auto& host) { return host.first != survivor; });
+  // An attempt under way keeps its key: the host that has done it says so and does nothing again.
+  for (auto& [id, run] : state.runs) {
+    for (StepProgress& step : run.steps) {
+      for (TaskProgress& task : step.tasks) task.task.fence.generation = state.generation;
+    }
+  }
+  forget_what_left(ap);
+  assign_observers(ap);
+  for (const ServiceSpec& service : state.spec.services) ap.touched.insert(service.name);
+  ap.happened({.kind = "member.alone",
+               .value = survivor,
+               .reason = survivor + " goes on alone, as generation " +
+                         std::to_string(state.generation) + ": all others are given up"});
+}
+
 }  // namespace fettle::core

@@ -13,4 +13,8 @@ namespace fettle::core {
 /// hello brings them, under whatever incarnation it has.
 void configure_members(Applying& ap, const std::vector<std::string>& servers);
 
+/// All others are lost for good: `survivor` is the only member, of the next generation, under which
+/// no key repeats and no old member is heard. Its incarnation is forgotten: the next start says it.
+void keep_only(Applying& ap, const std::string& survivor);
+
 }  // namespace fettle::core

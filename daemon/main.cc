@@ -1,13 +1,13 @@
 // fettled: the daemon. Exit codes: 0 ended cleanly; 1 it could not start; 2 bad usage or bad files,
 // nothing changed; 74 the disk failed, 76 the log needs a newer version or this member's state is
-// not the others', 78 the group has other voters than the file says (the service manager must
-// restart after none of these).
+// not the others' (the service manager must restart after none of these).
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 
 #include "daemon/log.h"
 #include "daemon/member.h"
+#include "daemon/recovery.h"
 #include "io/service.h"
 
 namespace {
@@ -32,6 +32,14 @@ int check(const fettle::daemon::MemberFiles& files) {
   if (!files.spec_errors.empty()) return kExitBadInput;
   for (const std::string& note : files.notes) std::fprintf(stderr, "%s\n", note.c_str());
   std::printf("the files are good\n");
+  return 0;
+}
+
+int recover(const fettle::daemon::MemberFiles& files,
+            const fettle::daemon::RecoveryOrder& order) {
+  const auto done = fettle::daemon::recover_alone(files, order);
+  if (!done) return say(done.error());
+  std::printf("%s\n", done->c_str());
   return 0;
 }
 
@@ -61,8 +69,16 @@ int main(int argc, char** argv) {
   CLI::App app("fettled: the self-healing watchdog for AI service nodes");
   std::string config = "/etc/fettle/fettled.yaml";
   bool only_check = false;
+  fettle::daemon::RecoveryOrder recovery;
   app.add_option("--config", config, "the member file");
   app.add_flag("--check", only_check, "check the files and exit");
+  auto* alone = app.add_option("--recover-alone", recovery.cluster,
+                                 "DANGEROUS: the other voters are lost for good; make this host's "
+                                 "copy a group of one, under a new generation. CLUSTER is its name")
+                      ->type_name("CLUSTER");
+  app.add_option("--from", recovery.snapshot_file,
+                 "with --recover-alone: begin from this file of `fettle snapshot save`")
+      ->needs(alone);
   app.set_version_flag("--version", std::string("fettled " FETTLE_VERSION));
   try {
     app.parse(argc, argv);
@@ -73,6 +89,7 @@ int main(int argc, char** argv) {
   auto files = fettle::daemon::read_member_files(config);
   if (!files) return say(files.error());
   if (only_check) return check(*files);
+  if (alone->count() > 0) return recover(*files, recovery);
   daemon_log::open(files->member.log_level);
   fettle::io::raise_descriptor_limit(kDescriptorsWanted);
   return run(std::move(*files));

@@ -106,13 +106,6 @@ Status make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-/// Where the others find this member: as the file's members say, or where it listens.
-core::Address own_address(const spec::MemberFile& file) {
-  const auto named = std::ranges::find(file.members, file.node_name, &spec::MemberAddress::name);
-  if (named != file.members.end()) return named->address;
-  return file.listen_cluster.value_or(core::Address{});
-}
-
 GroupConfig group_config(const MemberFiles& files, const std::string& incarnation,
                          std::uint64_t seed) {
   const spec::MemberFile& file = files.member;
@@ -136,6 +129,12 @@ GroupConfig group_config(const MemberFiles& files, const std::string& incarnatio
 }
 
 }  // namespace
+
+core::Address own_address(const spec::MemberFile& file) {
+  const auto named = std::ranges::find(file.members, file.node_name, &spec::MemberAddress::name);
+  if (named != file.members.end()) return named->address;
+  return file.listen_cluster.value_or(core::Address{});
+}
 
 Result<MemberFiles> read_member_files(const std::string& path) {
   FETTLE_TRY(std::string text, io::read_file(path, spec::kFileBytesMax));

@@ -27,6 +27,9 @@ struct MemberFiles {
 /// Reads and checks everything; the error's text has a line for each thing that is wrong.
 Result<MemberFiles> read_member_files(const std::string& path);
 
+/// Where the others find this member: as the file's members say, or where it listens.
+core::Address own_address(const spec::MemberFile& file);
+
 class Member {
  public:
   static constexpr core::Duration kHandOverMax = std::chrono::seconds(2);

@@ -149,15 +149,17 @@ void check_group(Report& report, const Value& root, MemberFile& member) {
     return;
   }
   const auto self = std::ranges::find(member.members, member.node_name, &MemberAddress::name);
-  if (self == member.members.end()) {
+  const bool founder = self != member.members.end();
+  if (!founder && !member.listen_cluster) {
     std::vector<std::string> names;
     for (const MemberAddress& one : member.members) names.push_back(one.name);
     report.add(root.place, "cluster.members",
-               "this member, '" + shown(member.node_name) + "', is not among them", "",
+               "this member, '" + shown(member.node_name) + "', is not among them",
+               "its name there, or listen.cluster for one that is added to a group later",
                nearest(member.node_name, names));
     return;
   }
-  if (member.alone()) return;
+  if (founder && member.alone()) return;
   if (!member.listen_cluster) member.listen_cluster = self->address;
   if (member.tls_ca.empty())
     report.add(root.place, "tls", "'tls' is missing",

@@ -1,0 +1,121 @@
+// Members come and go while the group lives: a fourth one joins and votes, the leader itself is
+// removed, a member whose disk was lost comes back only as a new one, and when all but one are lost
+// for good, that one goes on alone under a new generation.
+'use strict';
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Scene, freePort } = require('./support/scene.js');
+const { SmallGroup, NAMES } = require('./support/small_group.js');
+const { FETTLED } = require('./support/standalone.js');
+const { startNodes, serviceYaml } = require('./support/light.js');
+
+const SETTLED_MS = 20000;
+const NEWCOMER = 'm4';
+
+async function startGroup(scene) {
+  const nodes = await startNodes(scene, ['chat-a', 'chat-b']);
+  const spec = `version: 1\nservices:\n${serviceYaml('chat', nodes)}`;
+  const group = await SmallGroup.make(scene, { spec, certified: [NEWCOMER] });
+  await group.start(...NAMES);
+  await group.untilHealthy();
+  return { group, nodes };
+}
+
+/** A member that the file of the first voters does not name; it knows them as contacts. */
+async function addNewcomer(scene, group) {
+  const one = {
+    name: NEWCOMER,
+    address: '127.0.0.1',
+    run: [],
+    clusterPort: await freePort(),
+    apiPort: await freePort(),
+    socket: path.join(scene.folder, `${NEWCOMER}.sock`),
+    allow: [],
+  };
+  one.file = group.writeFile(one);
+  group.members.push(one);
+  return one;
+}
+
+const names = (status) => status.cluster.members.map((one) => one.name).sort();
+const roleOf = (status, name) => status.cluster?.members.find((one) => one.name === name)?.role;
+
+test('a fourth member joins, votes, and takes the place of the leader that is removed', { timeout: 120000 }, () =>
+  Scene.play(async (scene) => {
+    const { group } = await startGroup(scene);
+    const newcomer = await addNewcomer(scene, group);
+    scene.processes.start(NEWCOMER, FETTLED, ['--config', newcomer.file]);
+    await group.untilLogged('m1', /link\.refused peer=m4: m4 is not a member/, SETTLED_MS);
+    await group.untilLogged(NEWCOMER, /link\.refused_by peer=m1: m4 is not a member/, SETTLED_MS);
+
+    const said = await group.fettle(
+      'm2', 'member', 'add', NEWCOMER, '--address', `127.0.0.1:${newcomer.clusterPort}`,
+    );
+    assert.match(said, /m4 is a voter/);
+    const status = await group.until('it serves reads', SETTLED_MS, NEWCOMER, '/v1/status', (one) =>
+      one.services?.length > 0,
+    );
+    assert.deepStrictEqual(names(status), ['m1', 'm2', 'm3', 'm4']);
+    assert.strictEqual(roleOf(status, NEWCOMER), 'voter');
+    const incarnations = await group.until('it says who it is', SETTLED_MS, NEWCOMER, '/v1/members',
+      (one) => one.members?.every((member) => member.version));
+    assert.strictEqual(incarnations.members.length, 4);
+
+    const { leader } = status.cluster;
+    const other = NAMES.find((name) => name !== leader);
+    await group.fettle(other, 'member', 'remove', leader);
+    const after = await group.until('another leads, and the old one is gone', SETTLED_MS, other, '/v1/status',
+      (one) => one.cluster?.leader && one.cluster.leader !== leader && !names(one).includes(leader));
+    assert.strictEqual(after.services[0].verdict, 'healthy');
+    assert.strictEqual(after.open_incidents, 0);
+    await group.untilLogged(leader, /member\.removed/, SETTLED_MS);
+    const alone = await group.stale(leader);
+    assert.ok(alone.cluster && alone.notes?.some((note) => /removed/.test(note)), JSON.stringify(alone.notes));
+  }),
+);
+
+test('the leadership is handed over on request, and by a leader that is told to stop', { timeout: 120000 }, () =>
+  Scene.play(async (scene) => {
+    const { group } = await startGroup(scene);
+    const { leader, term } = (await group.get('m1', '/v1/status')).cluster;
+    const heir = NAMES.find((name) => name !== leader);
+    await group.fettle('m1', 'member', 'transfer', heir);
+    const now = (await group.until('the heir leads', SETTLED_MS, heir, '/v1/status', (one) =>
+      one.cluster?.leader === heir)).cluster;
+    assert.strictEqual(now.term, term + 1, 'one election, at once');
+
+    const third = NAMES.find((name) => name !== leader && name !== heir);
+    const one = scene.processes.kill(heir, 'SIGTERM');
+    await one.exit;
+    assert.match(group.log(heir), /leader\.hands_over/);
+    const last = (await group.until('another leads', SETTLED_MS, third, '/v1/status', (said) =>
+      said.cluster?.leader && said.cluster.leader !== heir)).cluster;
+    assert.strictEqual(last.term, term + 2, 'one election again');
+  }),
+);
+
+test('a member whose data are lost is refused under its old name until it is removed and added again',
+  { timeout: 120000 },
+  () =>
+    Scene.play(async (scene) => {
+      const { group } = await startGroup(scene);
+      const { leader } = (await group.get('m1', '/v1/status')).cluster;
+      const wiped = NAMES.find((name) => name !== leader);
+      await scene.processes.kill(wiped, 'SIGKILL').exit;
+      fs.rmSync(path.join(scene.folder, 'data', wiped), { recursive: true });
+      const { file, clusterPort } = group.member(wiped);
+      scene.processes.start(wiped, FETTLED, ['--config', file]);
+      await group.untilLogged(wiped, /refused_by.*another incarnation/, SETTLED_MS);
+      const status = await group.until('it is unreachable to the others', SETTLED_MS, leader, '/v1/status',
+        (one) => one.cluster.members.find((member) => member.name === wiped).state === 'unreachable');
+      assert.strictEqual(status.cluster.members.length, 3);
+
+      await group.fettle(leader, 'member', 'remove', wiped);
+      const said = await group.fettle(leader, 'member', 'add', wiped, '--address', `127.0.0.1:${clusterPort}`);
+      assert.match(said, new RegExp(`${wiped} is a voter`));
+      await group.until('it serves reads', SETTLED_MS, wiped, '/v1/status', (one) => one.services?.length > 0);
+    }),
+);
