@@ -122,6 +122,7 @@ class Raft {
   void receive(const Message& message, const VoteReply& reply);
   void answer_pre_vote(const Message& message, const VoteRequest& request);
   bool hears_a_leader() const;
+  bool may_campaign() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
   void heard_leader(const Message& message);
   void count_vote(const ServerId& voter);

@@ -154,8 +154,11 @@ void Raft::receive(const Message& message, const SnapshotReply& reply) {
   if (!progress.held_known) {
     progress.held_known = true;  // it may be more than was sent now, or less than it had
     progress.held = progress.sent = held;
-  } else if (held <= progress.held) {
-    return;  // an older reply, or one to a chunk that came out of order
+  } else if (held < progress.held || progress.rewound_to == held) {
+    return;  // an older reply, or all from there on is sent again already
+  } else if (held == progress.held) {
+    progress.rewound_to = held;  // a chunk came before the one that is missing
+    progress.sent = held;
   }
   progress.held = held;
   progress.sent = std::max(progress.sent, held);
