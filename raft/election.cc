@@ -1,5 +1,5 @@
-// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2), and what is done about a leader
-// that is known to be dead.
+// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2), and what is done about a
+// leader that is known to be dead.
 #include <algorithm>
 
 #include "base/check.h"
@@ -24,8 +24,8 @@ void Raft::heard_leader(const Message& message) {
   reset_election_timer();
 }
 
-/// Who is not in its own newest configuration may still be needed to elect, until that is committed:
-/// it may hold the newest log (4.2.2). It counts no vote of its own then.
+/// Who is not in its own newest configuration may still be needed to elect, until that is
+/// committed: it may hold the newest log (4.2.2). It counts no vote of its own then.
 bool Raft::may_campaign() const {
   if (is_self_voter()) return true;
   if (configuration_index() <= commit_) return false;

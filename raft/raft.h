@@ -8,8 +8,8 @@
 //      Persisted comes, so the driver has nothing to order;
 //   3. load `restore` into the machine, then apply `committed` in order.
 // The rules are those of Ongaro's thesis: pre-vote (9.6), check-quorum (6.2), commit by counting
-// only in the own term (3.6.2), a no-op at the start of a term, ReadIndex (6.4), leadership transfer
-// (3.10), membership one server at a time (4.1 to 4.3), snapshots (5). One file a concern.
+// only in the own term (3.6.2), a no-op at the start of a term, ReadIndex (6.4), leadership
+// transfer (3.10), membership one server at a time (4.1 to 4.3), snapshots (5). One file a concern.
 //
 // Planted defects for the simulator (base/check.h) are named raft_…; docs/simulator.md has them.
 #pragma once

@@ -177,8 +177,8 @@ TEST(Snapshot, AfterARestartTheLogGoesOnBehindIt) {
                     snapshot_of(2, 5, voters({"a", "b", "c"}), "five"),
                     {entry(2, 4), entry(2, 5), entry(3, 6)}});
   EXPECT_EQ(a.raft.commit_index(), Index{5});
-  const Output out = a.hears(
-      "b", 3, Append{.prev_index = Index{6}, .prev_term = Term{3}, .commit = Index{6}});
+  const Output out =
+      a.hears("b", 3, Append{.prev_index = Index{6}, .prev_term = Term{3}, .commit = Index{6}});
   ASSERT_EQ(out.committed.size(), 1U);
   EXPECT_EQ(out.committed.front().index, Index{6});
 }
