@@ -1,0 +1,34 @@
+// scan_wal: reads a write-ahead log of SQLite before SQLite does, and tells damage in its middle
+// from a torn tail. SQLite itself stops at the first frame that is wrong and drops what follows
+// without a word, be it one torn transaction or a thousand good ones
+// (https://www.sqlite.org/walformat.html, "Recovery").
+//
+// What a power loss may leave is known, because each transaction is synced before the next begins
+// (synchronous=FULL), and because Database empties the log whenever it opens one, so nothing of an
+// earlier crash lies in it: behind the last whole transaction there may be parts of one more. So a
+// wrong frame with the end of one transaction of the same generation (salts) behind it may be a
+// torn one; with the ends of two it is damage, as it is if a wrong header has frames behind it (the
+// header is synced before the first frame). Damage to the very last transaction looks like a torn
+// one; the superblock tells them apart.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "store/disk.h"
+
+namespace fettle::store {
+
+struct WalScan {
+  /// Frames up to the end of the last whole transaction; what SQLite must find too.
+  std::uint64_t frames = 0;
+  /// Whole transactions.
+  std::uint64_t transactions = 0;
+};
+
+/// Reads `file` (called `path` in messages) once, a frame at a time. An empty or cut-off header is
+/// an empty log. Corrupt: damaged in the middle; names the frame and its offset.
+Result<WalScan> scan_wal(File& file, const std::string& path);
+
+}  // namespace fettle::store
