@@ -57,6 +57,7 @@ enum class SlotSync : std::uint8_t {
 struct Options {
   Disk* disk = nullptr;         // null: the host's own; outlives the database
   int checkpoint_pages = 1000;  // of the write-ahead log; it is copied into the file beyond them
+  std::size_t snapshot_part_bytes = 256U * 1024;  // of one row; files of another size are read
 };
 
 /// What is inside a file, as its owner knows it.

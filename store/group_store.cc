@@ -17,7 +17,7 @@ constexpr const char* kTables =
 
 /// Rows of one stage have the ids from stage * kPartsMax on.
 constexpr std::uint64_t kPartsMax = 1U << 20U;
-static_assert(kSnapshotBytesMax / kPartBytes < kPartsMax);
+static_assert(kSnapshotBytesMax / kPartsMax <= 256, "parts may be as small as that");
 constexpr std::uint64_t kPartsPerTransaction = 16;  // 4 MiB
 
 struct SnapshotRow {
@@ -31,8 +31,6 @@ template <typename Archive>
 void fields(Archive& ar, SnapshotRow& v) {
   ar(v.meta, v.stage, v.bytes, v.sum);
 }
-
-std::uint64_t parts_of(std::uint64_t bytes) { return (bytes + kPartBytes - 1) / kPartBytes; }
 
 std::uint64_t sum_of_fact(const std::string& name, const std::string& value) {
   return stable_hash(encode(std::pair{name, value}));
@@ -97,7 +95,8 @@ Result<std::unique_ptr<GroupStore>> GroupStore::open(const std::string& path,
                       .missing = missing};
   FETTLE_TRY(auto db, Database::open(path, layout, options));
   FETTLE_TRY(GroupTip tip, decode<GroupTip>(db->tip()));
-  return std::unique_ptr<GroupStore>(new GroupStore(std::move(db), std::move(tip)));
+  return std::unique_ptr<GroupStore>(
+      new GroupStore(std::move(db), std::move(tip), options.snapshot_part_bytes));
 }
 
 Result<LoadedGroup> GroupStore::load() {
@@ -260,14 +259,14 @@ Status GroupStore::stage(const raft::Snapshot& snapshot) {
   }
   FETTLE_CHECK(drop_stale_parts());
   const std::uint64_t first = (tip_.stage + 1) * kPartsMax;
-  const std::uint64_t parts = parts_of(snapshot.data.size());
+  const std::uint64_t parts = (snapshot.data.size() + part_bytes_ - 1) / part_bytes_;
   for (std::uint64_t part = 0; part < parts;) {
     FETTLE_CHECK(db_->transaction([&]() -> Result<std::string> {
       Statement add(db_->raw(), "INSERT INTO snapshot_part (id, bytes) VALUES (?, ?)");
       const std::uint64_t end = std::min(parts, part + kPartsPerTransaction);
       for (; part < end; ++part) {
         const std::string_view bytes(snapshot.data);
-        add.bind(1, first + part).bind(2, bytes.substr(part * kPartBytes, kPartBytes)).step();
+        add.bind(1, first + part).bind(2, bytes.substr(part * part_bytes_, part_bytes_)).step();
         if (add.failed()) return db_->error("stage a snapshot");
         add.reset();
       }

@@ -1,11 +1,11 @@
 // GroupStore: group.db, what a voter must not lose: term and vote, the snapshot, the entries behind
 // it, who it is. Blocks; used from the disk worker's thread only, except before the loops run.
 //
-// The snapshot lies in rows of kPartBytes. A new one is staged beside the old in transactions of a
-// few megabytes and comes into force by the one small transaction that carries the rest of its
-// batch. In one transaction the write-ahead log would grow as large as the snapshot, would be read
-// whole at the next start, and one sync would have to carry all of it. A crash leaves staged rows
-// that nothing points to; they go before the next one is staged.
+// The snapshot lies in rows of Options::snapshot_part_bytes. A new one is staged beside the old in
+// transactions of a few megabytes and comes into force by the one small transaction that carries
+// the rest of its batch. In one transaction the write-ahead log would grow as large as the
+// snapshot, would be read whole at the next start, and one sync would have to carry all of it. A
+// crash leaves staged rows that nothing points to; they go before the next one is staged.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,6 @@
 namespace fettle::store {
 
 inline constexpr std::size_t kSnapshotBytesMax = 256U * 1024 * 1024;
-inline constexpr std::size_t kPartBytes = 256U * 1024;
 
 struct LoadedGroup {
   raft::HardState hard;
@@ -62,7 +61,8 @@ class GroupStore {
   Status set_meta(const std::string& name, const std::string& value);
 
  private:
-  GroupStore(std::unique_ptr<Database> db, GroupTip tip) : db_(std::move(db)), tip_(tip) {}
+  GroupStore(std::unique_ptr<Database> db, GroupTip tip, std::size_t part_bytes)
+      : db_(std::move(db)), tip_(std::move(tip)), part_bytes_(part_bytes) {}
   Status save_one(const raft::Persist& batch, GroupTip& tip);
   Status truncate(Index from, GroupTip& tip);
   Status compact(Index to, GroupTip& tip);
@@ -77,6 +77,7 @@ class GroupStore {
 
   std::unique_ptr<Database> db_;
   GroupTip tip_;
+  const std::size_t part_bytes_;
 };
 
 template <typename Archive>

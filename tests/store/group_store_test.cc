@@ -35,6 +35,8 @@ std::shared_ptr<raft::Snapshot> snapshot(std::uint64_t index, std::uint64_t term
   return made;
 }
 
+const std::size_t kPartBytes = Options{}.snapshot_part_bytes;
+
 class GroupStoreTest : public ::testing::Test {
  protected:
   std::unique_ptr<GroupStore> open() {
