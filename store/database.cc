@@ -21,19 +21,33 @@ std::uint64_t sum_of(const Point& point) {
   return stable_hash(writer.bytes());
 }
 
-/// 0: there is none.
-Result<std::uint64_t> size_of(Disk& disk, const std::string& path) {
-  auto file = disk.open_to_read(path);
-  if (!file && file.error().code == Code::NotFound) return 0;
-  if (!file) return std::unexpected(std::move(file).error());
-  return (*file)->size();
+/// Null: there is none.
+Result<std::unique_ptr<File>> open_if_there(Disk& disk, const std::string& path) {
+  auto file = disk.open_existing(path);
+  if (!file && file.error().code == Code::NotFound) return nullptr;
+  return file;
 }
 
-Result<WalScan> scan(Disk& disk, const std::string& path) {
-  auto file = disk.open_to_read(path);
-  if (!file && file.error().code == Code::NotFound) return WalScan{};
-  if (!file) return std::unexpected(std::move(file).error());
-  return scan_wal(**file, path);
+/// Looks at what is there before SQLite does. No other handle of this process may be open on the
+/// database (closing ours would drop its locks): the superblock's lock sees to it.
+Result<WalScan> look(Disk& disk, const std::string& path, const std::optional<Point>& promised) {
+  FETTLE_TRY(const std::unique_ptr<File> database, open_if_there(disk, path));
+  FETTLE_TRY(const std::unique_ptr<File> log, open_if_there(disk, path + "-wal"));
+  std::uint64_t size = 0;
+  WalScan wal;
+  if (database) {
+    FETTLE_TRY(size, database->size());
+  }
+  if (log) {
+    FETTLE_TRY(wal, scan_wal(*log, database.get(), path + "-wal"));
+    FETTLE_CHECK(make_durable(*log, wal.bytes));
+  }
+  if (size == 0 && ((promised && promised->sequence > kFirstSequence) || wal.frames > 0)) {
+    return fail(Code::Corrupt, path +
+                                   ": it is missing or empty, and its superblock or write-ahead"
+                                   " log is not");
+  }
+  return wal;
 }
 
 }  // namespace
@@ -88,15 +102,10 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
     return fail(Code::Conflict, path + " is in use by another process");
   }
   if (!superblock) return std::unexpected(std::move(superblock).error());
-  FETTLE_TRY(const WalScan wal, scan(disk, path + "-wal"));
-  FETTLE_TRY(const std::uint64_t size, size_of(disk, path));
+  FETTLE_TRY(const WalScan wal, look(disk, path, (*superblock)->newest()));
   std::unique_ptr<Database> db(new Database(path, *std::move(superblock)));
   db->slot_sync_ = layout.slot_sync;
   db->checkpoint_pages_ = options.checkpoint_pages;
-  const auto& promised = db->superblock_->newest();
-  if (size == 0 && ((promised && promised->sequence > kFirstSequence) || wal.frames > 0)) {
-    return db->corrupt("it is missing or empty, and its superblock or write-ahead log is not");
-  }
   FETTLE_CHECK(db->connect(disk.vfs()));
   FETTLE_CHECK(db->create_if_new(layout));
   FETTLE_CHECK(db->check_version(layout));

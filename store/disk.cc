@@ -64,8 +64,8 @@ class HostFile final : public File {
 
 class HostDisk final : public Disk {
  public:
-  Result<std::unique_ptr<File>> open_to_read(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  Result<std::unique_ptr<File>> open_existing(const std::string& path) override {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (fd < 0) return failed("open", path, errno);
     return std::make_unique<HostFile>(fd, path);
   }

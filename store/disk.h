@@ -33,8 +33,8 @@ class File {
 class Disk {
  public:
   virtual ~Disk() = default;
-  /// Read-only. NotFound if there is none.
-  virtual Result<std::unique_ptr<File>> open_to_read(const std::string& path) = 0;
+  /// To read and write, not locked. NotFound if there is none.
+  virtual Result<std::unique_ptr<File>> open_existing(const std::string& path) = 0;
   /// To read and write, made if there is none, locked as long as it is open. Conflict: another
   /// holds it, this process included.
   virtual Result<std::unique_ptr<File>> open_locked(const std::string& path) = 0;

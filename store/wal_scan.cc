@@ -1,13 +1,17 @@
 #include "store/wal_scan.h"
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace fettle::store {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kFrameHeaderBytes = 24;
+constexpr std::size_t kDatabaseHeaderBytes = 100;
 constexpr std::uint32_t kMagic = 0x377f0682;  // its lowest bit: checksums read words big-endian
 constexpr std::uint32_t kVersion = 3007000;
 constexpr std::uint32_t kPageBytesMin = 512;
@@ -80,19 +84,60 @@ std::unexpected<Error> damaged(const std::string& path, const std::string& what)
   return fail(Code::Corrupt, path + ": " + what);
 }
 
+Result<std::string> read_whole(File& file, std::uint64_t at, std::size_t bytes,
+                               const std::string& path) {
+  FETTLE_TRY(std::string read, file.read(at, bytes));
+  if (read.size() != bytes) return fail(Code::Io, "read " + path + ": it ends too early");
+  return read;
+}
+
+/// True if the database holds what the frames behind a wrong header say, up to the last end of a
+/// transaction among those with the salts of the first. Their checksums hang on the header's.
+Result<bool> is_copied(File& log, std::uint64_t log_bytes, File& database,
+                       const std::string& path) {
+  FETTLE_TRY(const std::string head, database.read(0, kDatabaseHeaderBytes));
+  if (head.size() != kDatabaseHeaderBytes) return false;
+  const std::uint64_t said = byte_at(head, 16) << 8U | byte_at(head, 17);
+  const std::uint64_t page_bytes = said == 1 ? kPageBytesMax : said;
+  if (page_bytes < kPageBytesMin) return false;
+  std::map<std::uint32_t, std::string> open, pages;
+  std::string salts;
+  const std::uint64_t frame_bytes = kFrameHeaderBytes + page_bytes;
+  for (std::uint64_t at = kHeaderBytes; at + frame_bytes <= log_bytes; at += frame_bytes) {
+    FETTLE_TRY(const std::string bytes, read_whole(log, at, frame_bytes, path));
+    const Frame frame{bytes};
+    if (salts.empty()) salts = bytes.substr(8, 8);
+    if (bytes.substr(8, 8) != salts || frame.page() == 0) break;
+    open[frame.page()] = bytes.substr(kFrameHeaderBytes);
+    if (!frame.commits()) continue;
+    open.merge(pages);  // the newer of two stays
+    pages = std::exchange(open, {});
+  }
+  for (const auto& [page, content] : pages) {
+    FETTLE_TRY(const std::string held, database.read((page - 1) * page_bytes, page_bytes));
+    if (held != content) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-Result<WalScan> scan_wal(File& file, const std::string& path) {
+Result<WalScan> scan_wal(File& log, File* database, const std::string& path) {
   WalScan scan;
-  FETTLE_TRY(const std::uint64_t size, file.size());
+  FETTLE_TRY(const std::uint64_t size, log.size());
   if (size < kHeaderBytes) return scan;
-  FETTLE_TRY(const std::string head, file.read(0, kHeaderBytes));
-  if (head.size() != kHeaderBytes) return fail(Code::Io, "read " + path + ": it ends too early");
+  FETTLE_TRY(const std::string head, read_whole(log, 0, kHeaderBytes, path));
   const std::optional<Header> header = parse_header(head);
   if (!header && size == kHeaderBytes) return scan;
   if (!header) {
-    return damaged(path, "its header at byte 0 is damaged, and " +
-                             std::to_string(size - kHeaderBytes) + " bytes of frames follow");
+    bool copied = false;
+    if (database != nullptr) {
+      FETTLE_TRY(copied, is_copied(log, size, *database, path));
+    }
+    if (copied) return scan;
+    return damaged(path, "its header at byte 0 is damaged, and the " +
+                             std::to_string(size - kHeaderBytes) +
+                             " bytes of frames behind it are not all in the database");
   }
   const std::uint64_t frame_bytes = kFrameHeaderBytes + header->page_bytes;
   const std::uint64_t count = (size - kHeaderBytes) / frame_bytes;
@@ -101,8 +146,7 @@ Result<WalScan> scan_wal(File& file, const std::string& path) {
   std::uint64_t ends_behind = 0;       // of transactions, behind the wrong one
   for (std::uint64_t number = 1; number <= count; ++number) {
     const std::uint64_t offset = kHeaderBytes + (number - 1) * frame_bytes;
-    FETTLE_TRY(const std::string bytes, file.read(offset, frame_bytes));
-    if (bytes.size() != frame_bytes) return fail(Code::Io, "read " + path + ": it ends too early");
+    FETTLE_TRY(const std::string bytes, read_whole(log, offset, frame_bytes, path));
     const Frame frame{bytes};
     if (!wrong) {
       sum = frame.sum(sum, header->big);
@@ -112,6 +156,7 @@ Result<WalScan> scan_wal(File& file, const std::string& path) {
     if (!wrong) {
       scan.frames = number;
       ++scan.transactions;
+      scan.bytes = offset + frame_bytes;
     } else if (++ends_behind == 2) {
       return damaged(path, "frame " + std::to_string(*wrong) + " at byte " +
                                std::to_string(kHeaderBytes + (*wrong - 1) * frame_bytes) +
@@ -120,6 +165,17 @@ Result<WalScan> scan_wal(File& file, const std::string& path) {
     }
   }
   return scan;
+}
+
+Status make_durable(File& log, std::uint64_t bytes) {
+  if (bytes == 0) return {};
+  constexpr std::uint64_t kAtOnce = 256U * 1024;
+  for (std::uint64_t at = 0; at < bytes; at += kAtOnce) {
+    FETTLE_TRY(const std::string content,
+               read_whole(log, at, std::min(kAtOnce, bytes - at), "the log"));
+    FETTLE_CHECK(log.write(at, content));
+  }
+  return log.sync();
 }
 
 }  // namespace fettle::store

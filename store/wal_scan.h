@@ -25,10 +25,19 @@ struct WalScan {
   std::uint64_t frames = 0;
   /// Whole transactions.
   std::uint64_t transactions = 0;
+  /// Of the file, up to there.
+  std::uint64_t bytes = 0;
 };
 
-/// Reads `file` (called `path` in messages) once, a frame at a time. An empty or cut-off header is
-/// an empty log. Corrupt: damaged in the middle; names the frame and its offset.
-Result<WalScan> scan_wal(File& file, const std::string& path);
+/// Reads `log` (called `path` in messages) once, a frame at a time; of `database`, its file, only
+/// what a wrong header makes necessary (null: there is none). An empty or cut-off header is an
+/// empty log. Corrupt: damaged; names the frame and its offset.
+Result<WalScan> scan_wal(File& log, File* database, const std::string& path);
+
+/// Writes the first `bytes` of the log over themselves and syncs. After a sync that failed the
+/// kernel may show pages that it will never write; what SQLite is about to take for committed must
+/// be durable before a checkpoint, or a power loss behind it would bring an older log back over a
+/// newer database.
+Status make_durable(File& log, std::uint64_t bytes);
 
 }  // namespace fettle::store

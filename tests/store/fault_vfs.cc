@@ -188,7 +188,7 @@ FaultDisk::FaultDisk(Plan plan, Image image, Platter platter)
 
 FaultDisk::~FaultDisk() { sqlite3_vfs_unregister(&vfs_); }
 
-Result<std::unique_ptr<File>> FaultDisk::open_to_read(const std::string& path) {
+Result<std::unique_ptr<File>> FaultDisk::open_existing(const std::string& path) {
   const auto found = image_.names.find(path);
   if (found == image_.names.end()) return fail(Code::NotFound, "open " + path + ": none");
   return std::make_unique<FaultFile>(*this, found->second, path);

@@ -44,7 +44,7 @@ class FaultDisk final : public Disk {
   FaultDisk(const FaultDisk&) = delete;
   FaultDisk& operator=(const FaultDisk&) = delete;
 
-  Result<std::unique_ptr<File>> open_to_read(const std::string& path) override;
+  Result<std::unique_ptr<File>> open_existing(const std::string& path) override;
   Result<std::unique_ptr<File>> open_locked(const std::string& path) override;
   Status sync_folder_of(const std::string& path) override;
   const char* vfs() const override { return vfs_name_.c_str(); }
