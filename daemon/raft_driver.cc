@@ -70,10 +70,7 @@ void RaftDriver::save() {
   auto batches = std::make_shared<std::vector<raft::Persist>>(std::exchange(unsaved_, {}));
   const std::uint64_t last = batches->back().batch;
   const bool queued = disk_.submit(
-      loop_,
-      [this, batches] {
-        end_if_failed(store_.save(*batches));
-      },
+      loop_, [&store = store_, batches] { end_if_failed(store.save(*batches)); },
       [this, last, began = io::Loop::now(), alive = alive_] {
         if (!*alive) return;
         persist_times_.observe(io::Loop::now() - began);
@@ -88,7 +85,7 @@ void RaftDriver::save() {
 void RaftDriver::settle_when_quiet() {
   quiet_.start(kQuiet, [this] {
     const bool queued = disk_.submit(
-        loop_, [this] { end_if_failed(store_.settle()); }, [] {});
+        loop_, [&store = store_] { end_if_failed(store.settle()); }, [] {});
     FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
   });
 }

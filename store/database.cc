@@ -101,7 +101,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   if (!superblock && superblock.error().code == Code::Conflict) {
     return fail(Code::Conflict, path + " is in use by another process");
   }
-  if (!superblock) return std::unexpected(std::move(superblock).error());
+  if (!superblock) return fail(superblock.error().code, path + ": " + superblock.error().what);
   FETTLE_TRY(const WalScan wal, look(disk, path, (*superblock)->newest()));
   std::unique_ptr<Database> db(new Database(path, *std::move(superblock)));
   db->slot_sync_ = layout.slot_sync;

@@ -6,10 +6,13 @@
 // What a power loss may leave is known, because each transaction is synced before the next begins
 // (synchronous=FULL), and because Database empties the log whenever it opens one, so nothing of an
 // earlier crash lies in it: behind the last whole transaction there may be parts of one more. So a
-// wrong frame with the end of one transaction of the same generation (salts) behind it may be a
-// torn one; with the ends of two it is damage, as it is if a wrong header has frames behind it (the
-// header is synced before the first frame). Damage to the very last transaction looks like a torn
-// one; the superblock tells them apart.
+// wrong frame with the end of one transaction of the same generation (salts) at it or behind it may
+// be a torn one; with the ends of two it is damage. Damage to the very last transaction looks like a
+// torn one; the superblock tells them apart.
+//
+// A wrong header has frames behind it only if it was damaged, or if writing the next one over it
+// failed halfway. The latter comes after all of its frames were copied into the database, so those
+// are compared.
 #pragma once
 
 #include <cstdint>
