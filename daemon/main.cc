@@ -1,6 +1,7 @@
 // fettled: the daemon. Exit codes: 0 ended cleanly; 1 it could not start; 2 bad usage or bad files,
-// nothing changed; 74 the disk failed, 76 the log needs a newer version or this member's state is
-// not the others' (the service manager must restart after none of these).
+// nothing changed; 74 the disk failed, or what was acknowledged is damaged or missing; 76 the log
+// needs a newer version, or this member's state is not the others' (the service manager must restart
+// after none of these).
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -23,6 +24,7 @@ constexpr std::size_t kDescriptorsWanted = 65'536;
 
 int say(const Error& error) {
   std::fprintf(stderr, "%s\n", error.what.c_str());
+  if (error.code == Code::Corrupt) return fettle::daemon::kExitDiskFailed;
   const bool input = error.code == Code::Invalid || error.code == Code::NotFound;
   return input ? kExitBadInput : kExitFailed;
 }

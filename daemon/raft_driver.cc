@@ -8,7 +8,16 @@
 namespace fettle::daemon {
 namespace {
 
+/// Without anything to save for so long, the store's superblock is made durable.
+constexpr core::Duration kQuiet = std::chrono::seconds(1);
+
 raft::Instant instant_now() { return raft::Instant{io::Loop::now().ns}; }
+
+void end_if_failed(const Status& saved) {
+  if (saved) return;
+  log::error("the log cannot be made durable, this member ends: " + saved.error().what);
+  _exit(kExitDiskFailed);
+}
 
 }  // namespace
 
@@ -19,6 +28,7 @@ RaftDriver::RaftDriver(io::Loop& loop, io::Worker& disk, store::GroupStore& stor
       store_(store),
       events_(std::move(events)),
       timer_(loop),
+      quiet_(loop),
       raft_(std::move(config),
             {std::move(loaded.hard), std::move(loaded.snapshot), std::move(loaded.entries)},
             instant_now()),
@@ -69,21 +79,24 @@ void RaftDriver::save() {
   auto batches = std::make_shared<std::vector<raft::Persist>>(std::exchange(unsaved_, {}));
   const std::uint64_t last = batches->back().batch;
   const bool queued = disk_.submit(
-      loop_,
-      [this, batches] {
-        if (const Status saved = store_.save(*batches); !saved) {
-          log::error("the log cannot be made durable, this member ends: " + saved.error().what);
-          _exit(kExitDiskFailed);
-        }
-      },
+      loop_, [&store = store_, batches] { end_if_failed(store.save(*batches)); },
       [this, last, began = io::Loop::now(), alive = alive_] {
         if (!*alive) return;
         persist_times_.observe(io::Loop::now() - began);
         saving_ = false;
         step(raft::Persisted{last});
         if (!saving_ && !unsaved_.empty()) save();
+        if (!saving_) settle_when_quiet();
       });
   FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
+}
+
+void RaftDriver::settle_when_quiet() {
+  quiet_.start(kQuiet, [this] {
+    const bool queued = disk_.submit(
+        loop_, [&store = store_] { end_if_failed(store.settle()); }, [] {});
+    FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
+  });
 }
 
 void RaftDriver::arm() {

@@ -55,6 +55,7 @@ class RaftDriver {
  private:
   void carry_out(raft::Output output);
   void save();
+  void settle_when_quiet();
   void arm();
 
   io::Loop& loop_;
@@ -62,6 +63,7 @@ class RaftDriver {
   store::GroupStore& store_;
   RaftEvents events_;
   io::Timer timer_;
+  io::Timer quiet_;
   raft::Raft raft_;
   Index applied_;
   std::vector<raft::Persist> unsaved_;

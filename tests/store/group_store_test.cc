@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "tests/store/child.h"
+#include "tests/store/raw_sql.h"
 #include "tests/store/temp_folder.h"
 
 namespace fettle::store {
@@ -21,6 +22,20 @@ raft::Persist append(std::vector<raft::Entry> entries) {
   persist.entries = std::move(entries);
   return persist;
 }
+
+std::shared_ptr<raft::Snapshot> snapshot(std::uint64_t index, std::uint64_t term,
+                                         std::string data) {
+  auto made = std::make_shared<raft::Snapshot>();
+  made->meta.index = Index{index};
+  made->meta.term = Term{term};
+  made->meta.configuration.servers = {{.id = "gpu1", .voter = true, .info = "10.0.0.1:7100"},
+                                      {.id = "gpu2", .voter = false, .info = ""}};
+  made->meta.configuration_index = Index{index / 2};
+  made->data = std::move(data);
+  return made;
+}
+
+const std::size_t kPartBytes = Options{}.snapshot_part_bytes;
 
 class GroupStoreTest : public ::testing::Test {
  protected:
@@ -112,11 +127,14 @@ TEST_F(GroupStoreTest, ASaveThatFailsLeavesNothingOfIt) {
   vote.hard = raft::HardState{Term{9}, "gpu9"};
   const Status saved = store->save({vote, append({entry(1, 2, "b"), entry(1, 1, "taken")})});
   ASSERT_FALSE(saved);
-  EXPECT_NE(saved.error().what.find("append entry 1"), std::string::npos) << saved.error().what;
+  EXPECT_EQ(saved.error().what, "a batch that appends entry 1 where 3 is next");
   const auto loaded = store->load();
   ASSERT_TRUE(loaded);
   EXPECT_EQ(loaded->entries, (std::vector<raft::Entry>{entry(1, 1, "a")}));
   EXPECT_EQ(loaded->hard, raft::HardState{});
+  const Status again = store->save({append({entry(1, 2, "b")})});
+  ASSERT_FALSE(again) << "nothing is tried again after a failure";
+  EXPECT_EQ(again.error().code, Code::Io);
 }
 
 TEST_F(GroupStoreTest, FactsAreKeptByName) {
@@ -125,6 +143,130 @@ TEST_F(GroupStoreTest, FactsAreKeptByName) {
   ASSERT_TRUE(open()->set_meta("incarnation", std::string("t\0wo", 4)));
   EXPECT_EQ(open()->meta("incarnation").value(), std::string("t\0wo", 4));
   EXPECT_EQ(open()->meta("another").value(), std::nullopt);
+}
+
+TEST_F(GroupStoreTest, ASnapshotReplacesTheOneBeforeAndKeepsTrailingEntries) {
+  save({append({entry(1, 1), entry(1, 2), entry(2, 3), entry(2, 4)})});
+  raft::Persist first;
+  first.snapshot = snapshot(2, 1, std::string(3 * kPartBytes + 17, 's'));
+  first.compact_to = Index{1};
+  save({first});
+  LoadedGroup loaded = load();
+  ASSERT_TRUE(loaded.snapshot);
+  EXPECT_EQ(loaded.snapshot->meta, first.snapshot->meta);
+  EXPECT_EQ(loaded.snapshot->data, first.snapshot->data);
+  EXPECT_EQ(loaded.entries, (std::vector<raft::Entry>{entry(1, 2), entry(2, 3), entry(2, 4)}));
+
+  raft::Persist second;
+  second.snapshot = snapshot(4, 2, "smaller");
+  second.compact_to = Index{4};
+  save({second, append({entry(3, 5)})});
+  loaded = load();
+  EXPECT_EQ(loaded.snapshot->data, "smaller");
+  EXPECT_EQ(loaded.entries, (std::vector<raft::Entry>{entry(3, 5)}));
+}
+
+TEST_F(GroupStoreTest, AnInstalledSnapshotReplacesALogThatConflicts) {
+  save({append({entry(1, 1), entry(1, 2), entry(1, 3)})});
+  raft::Persist install = append({entry(5, 31)});
+  install.truncate_from = Index{1};
+  install.snapshot = snapshot(30, 4, "from the leader");
+  install.compact_to = Index{30};
+  install.hard = raft::HardState{Term{5}, ""};
+  save({install});
+  const LoadedGroup loaded = load();
+  EXPECT_EQ(loaded.snapshot->meta.index, Index{30});
+  EXPECT_EQ(loaded.entries, (std::vector<raft::Entry>{entry(5, 31)}));
+  EXPECT_EQ(loaded.hard, (raft::HardState{Term{5}, ""}));
+}
+
+TEST_F(GroupStoreTest, TheSnapshotOfAGroupsStartHasNoData) {
+  raft::Persist start = append({entry(1, 1)});
+  start.snapshot = snapshot(0, 0, "");
+  save({start});
+  EXPECT_EQ(load().snapshot->meta, start.snapshot->meta);
+  EXPECT_EQ(load().entries.size(), 1U);
+}
+
+TEST_F(GroupStoreTest, ABatchThatWouldLeaveAGapIsRefused) {
+  raft::Persist compacts, short_log, gap;
+  compacts.compact_to = Index{2};
+  short_log.snapshot = snapshot(9, 1, "ahead of the log");
+  gap = append({entry(1, 5)});
+  const auto said = [this](const raft::Persist& batch) {
+    const TempFolder folder;
+    auto store = GroupStore::open(folder.file("group.db"));
+    EXPECT_TRUE((*store)->save({append({entry(1, 1), entry(1, 2), entry(1, 3)})}));
+    const Status saved = (*store)->save({batch});
+    return saved ? "saved" : saved.error().what;
+  };
+  EXPECT_EQ(said(compacts), "a batch that compacts up to 2, beyond the snapshot's 0");
+  EXPECT_EQ(said(short_log), "a batch that would leave entries up to 3, short of the snapshot's 9");
+  EXPECT_EQ(said(gap), "a batch that appends entry 5 where 4 is next");
+}
+
+TEST_F(GroupStoreTest, AChangedByteOfASnapshotIsSaid) {
+  raft::Persist persist;
+  persist.snapshot = snapshot(3, 1, std::string(kPartBytes, 'a') + "here" + std::string(9, 'b'));
+  save({persist});
+  raw_sql(path_, "UPDATE snapshot_part SET bytes = replace(bytes, 'here', 'Here')");
+  EXPECT_EQ(load_error().what, path_ + ": the snapshot at 3 is damaged");
+}
+
+TEST_F(GroupStoreTest, WhatIsMissingOnlyIsNoticedToo) {
+  save({append({entry(1, 1), entry(1, 2), entry(1, 3)})});
+  ASSERT_TRUE(open()->set_meta("incarnation", "one"));
+  raw_sql(path_, "DELETE FROM entry WHERE ix = 3");
+  EXPECT_EQ(load_error().what, path_ + ": entry 3 is missing");
+  raw_sql(path_, "INSERT INTO entry VALUES (4, x'', 0)");
+  EXPECT_EQ(load_error().what, path_ + ": entry 4 should not be there");
+  raw_sql(path_, "DELETE FROM entry");
+  EXPECT_EQ(load_error().what, path_ + ": entry 1 is missing");
+}
+
+TEST_F(GroupStoreTest, AForgottenFactIsNoticed) {
+  ASSERT_TRUE(open()->set_meta("incarnation", "one"));
+  raw_sql(path_, "DELETE FROM meta");
+  EXPECT_EQ(load_error().what, path_ + ": a fact is missing or another");
+}
+
+TEST_F(GroupStoreTest, AnOlderCopyOfTheFileIsRefusedWithWhatIsMissing) {
+  raft::Persist vote;
+  vote.hard = raft::HardState{Term{4}, "gpu1"};
+  save({append({entry(1, 1), entry(1, 2)}), vote});
+  const std::string copy = folder_.file("copy");
+  std::filesystem::copy_file(path_, copy);
+  vote.hard = raft::HardState{Term{5}, "gpu2"};
+  save({append({entry(1, 3), entry(1, 4)}), vote});
+  std::filesystem::copy_file(copy, path_, std::filesystem::copy_options::overwrite_existing);
+  const auto opened = GroupStore::open(path_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::Corrupt);
+  EXPECT_EQ(opened.error().what,
+            path_ +
+                ": transactions 3..3 are missing: acknowledged entries 3..4 are missing;"
+                " term 5 with the vote for 'gpu2' was acknowledged, term 4 with 'gpu1' is"
+                " there");
+}
+
+TEST_F(GroupStoreTest, AFileThatIsGoneIsRefusedAsLongAsItsSuperblockIsThere) {
+  save({append({entry(1, 1)})});
+  std::filesystem::remove(path_);
+  const auto opened = GroupStore::open(path_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().what,
+            path_ + ": it is missing or empty, and its superblock or write-ahead log is not");
+  EXPECT_FALSE(std::filesystem::exists(path_)) << "nothing is made in its place";
+}
+
+TEST_F(GroupStoreTest, WithoutItsSuperblockAFileIsRefused) {
+  save({append({entry(1, 1)})});
+  std::filesystem::remove(path_ + "-superblock");
+  const auto opened = GroupStore::open(path_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::Corrupt);
+  EXPECT_NE(opened.error().what.find("both slots of its superblock"), std::string::npos)
+      << opened.error().what;
 }
 
 TEST_F(GroupStoreTest, AFlippedByteOfAnEntryIsSaidWithItsIndex) {
@@ -140,23 +282,23 @@ TEST_F(GroupStoreTest, AFlippedByteOfAnEntryIsSaidWithItsIndex) {
   file.close();
   const Error error = load_error();
   EXPECT_EQ(error.code, Code::Corrupt);
-  EXPECT_EQ(error.what, "group.db: entry 17 is damaged");
+  EXPECT_EQ(error.what, path_ + ": entry 17 is damaged");
 }
 
 TEST_F(GroupStoreTest, AGapIsSaidWithItsIndex) {
   save({append({entry(1, 1), entry(1, 2), entry(1, 3), entry(1, 4)})});
-  ASSERT_TRUE((*Database::open(path_, "", 1))->run("DELETE FROM entry WHERE ix = 3"));
+  raw_sql(path_, "DELETE FROM entry WHERE ix = 3");
   const Error error = load_error();
   EXPECT_EQ(error.code, Code::Corrupt);
-  EXPECT_EQ(error.what, "group.db: entry 3 is missing");
+  EXPECT_EQ(error.what, path_ + ": entry 3 is missing");
 }
 
 TEST_F(GroupStoreTest, AnEntryInAnothersPlaceIsDamaged) {
   save({append({entry(1, 1, "a"), entry(1, 2, "b")})});
-  ASSERT_TRUE((*Database::open(path_, "", 1))
-                  ->run("UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE ix = 1),"
-                        " sum = (SELECT sum FROM entry WHERE ix = 1) WHERE ix = 2"));
-  EXPECT_EQ(load_error().what, "group.db: entry 2 is damaged");
+  raw_sql(path_,
+          "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE ix = 1),"
+          " sum = (SELECT sum FROM entry WHERE ix = 1) WHERE ix = 2");
+  EXPECT_EQ(load_error().what, path_ + ": entry 2 is damaged");
 }
 
 TEST_F(GroupStoreTest, ASecondOpenerIsRefused) {
@@ -187,11 +329,11 @@ TEST_F(GroupStoreTest, ASecondProcessIsRefusedUntilTheFirstIsGone) {
 
 TEST_F(GroupStoreTest, AFileOfAnotherFormatIsRefusedUntouched) {
   save({append({entry(1, 1)})});
-  ASSERT_TRUE((*Database::open(path_, "", 1))->run("PRAGMA user_version=2"));
+  raw_sql(path_, "PRAGMA user_version=7");
   const auto opened = GroupStore::open(path_);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Code::Invalid);
-  EXPECT_EQ(opened.error().what, path_ + " has format 2, this program 1");
+  EXPECT_EQ(opened.error().what, path_ + " has format 7, this program 2");
 }
 
 TEST_F(GroupStoreTest, AFileThatIsNoDatabaseIsCorrupt) {

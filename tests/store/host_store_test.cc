@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "base/bytes.h"
+#include "tests/store/raw_sql.h"
 #include "tests/store/temp_folder.h"
 
 namespace fettle::store {
@@ -146,7 +147,30 @@ TEST_F(HostStoreTest, AFlippedByteOfAnEntryIsSaidWithItsKey) {
   const auto loaded = open()->load();
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, Code::Corrupt);
-  EXPECT_EQ(loaded.error().what, "host.db: the journal entry 1/2/0/1@gpu1 is damaged");
+  EXPECT_EQ(loaded.error().what, path_ + ": the journal entry 1/2/0/1@gpu1 is damaged");
+}
+
+TEST_F(HostStoreTest, AnEntryThatIsGoneIsNoticed) {
+  save({write(begun(1, 10)), write(done(2, 20))});
+  raw_sql(path_, "DELETE FROM journal WHERE ix = 10");
+  const auto loaded = open()->load();
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().what, path_ + ": 2 journal entries should be there, 1 are");
+}
+
+TEST_F(HostStoreTest, AnOlderCopyOfTheFileIsRefusedWithWhatIsMissing) {
+  save({write(begun(1, 10))});
+  const std::string copy = folder_.file("copy");
+  std::filesystem::copy_file(path_, copy);
+  save({write(begun(2, 20), 1, 7)});
+  std::filesystem::copy_file(copy, path_, std::filesystem::copy_options::overwrite_existing);
+  const auto opened = HostStore::open(path_);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::Corrupt);
+  EXPECT_EQ(opened.error().what,
+            path_ +
+                ": transactions 3..3 are missing: fence 1/7 and journal entry 2 were"
+                " acknowledged, fence 1/1 and journal entry 1 are there");
 }
 
 TEST_F(HostStoreTest, ASecondOpenerIsRefused) {
