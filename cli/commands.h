@@ -54,6 +54,12 @@ struct KvOptions {
   std::string if_revision;
   std::string since;
 };
+struct LockOptions {
+  std::string name;
+  core::Duration ttl{std::chrono::seconds(10)};  // of the lease
+  core::Duration wait{std::chrono::minutes(1)};
+  std::vector<std::string> command;
+};
 struct TlsOptions {
   std::string cluster;
   std::vector<std::string> members;
@@ -81,6 +87,8 @@ int kv_put(const Common& common, const KvOptions& options);
 int kv_delete(const Common& common, const KvOptions& options);
 /// Tells each change as a line of JSON, until it is interrupted; goes on where it was cut.
 int kv_watch(const Common& common, const KvOptions& options);
+/// Runs a command while it holds the lease; its exit code, or 1 if the lease was lost meanwhile.
+int kv_lock(const Common& common, const LockOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);
 
 }  // namespace fettle::cli

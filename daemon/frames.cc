@@ -23,6 +23,7 @@ Status Group::on_hello(const wire::Hello& hello) {
 }
 
 void Group::on_up(const std::string& peer) {
+  liveness_.up(peer, io::Loop::now());
   if (leading_) {
     commit_facts(links_->hello(peer)->facts);
     resend_to(peer);
