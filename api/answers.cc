@@ -1,5 +1,6 @@
 #include "api/answers.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +8,7 @@
 
 namespace fettle::api {
 
+using nlohmann::json;
 using nlohmann::ordered_json;
 
 Response ok(const ordered_json& body) { return {200, "application/json", dump(body) + "\n"}; }
@@ -40,6 +42,48 @@ std::optional<std::uint64_t> to_number(std::string_view text) {
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+Result<json> body_of(const Request& request, std::initializer_list<std::string_view> known) {
+  if (request.body.empty()) return json::object();
+  json body = json::parse(request.body, nullptr, false);
+  if (body.is_discarded() || !body.is_object()) {
+    return fail(Code::Invalid, "the body is no JSON object");
+  }
+  for (const auto& [key, value] : body.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    std::string list;
+    for (const std::string_view name : known) list.append(list.empty() ? "" : ", ").append(name);
+    return fail(Code::Invalid, "unknown key \"" + key + "\" (expected one of " + list + ")");
+  }
+  return body;
+}
+
+Result<std::string> text_in(const json& body, const char* key) {
+  const auto found = body.find(key);
+  if (found == body.end()) return "";
+  if (!found->is_string()) return fail(Code::Invalid, std::string(key) + " is a text");
+  const auto& text = found->get_ref<const std::string&>();
+  if (text.size() > kReasonBytesMax) {
+    return fail(Code::Invalid,
+                std::string(key) + " is longer than " + std::to_string(kReasonBytesMax) + " bytes");
+  }
+  return text;
+}
+
+std::optional<core::Duration> to_duration(std::string_view text) {
+  const auto unit = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = to_number(text.substr(0, unit));
+  constexpr std::uint64_t kCountMax = 10'000'000;
+  if (!count || *count > kCountMax) return std::nullopt;
+  const auto n = static_cast<std::int64_t>(*count);
+  const std::string_view name = text.substr(unit);
+  if (name == "ms") return std::chrono::milliseconds(n);
+  if (name == "s") return std::chrono::seconds(n);
+  if (name == "m") return std::chrono::minutes(n);
+  if (name == "h" && n <= 10'000) return std::chrono::hours(n);
+  if (name == "d" && n <= 1'000) return std::chrono::hours(24 * n);
+  return std::nullopt;
 }
 
 Result<bool> wants_stale(const Request& request) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -24,6 +25,14 @@ Response write_error(Error failed, const Request& request);
 void write(const Request& request, Backend& backend, core::Command command, Done done,
            Answered view);
 
+/// The body as an object that has no other keys than `known`: a misspelt key must not be ignored.
+Result<nlohmann::json> body_of(const Request& request,
+                               std::initializer_list<std::string_view> known);
+/// The text under `key`, at most kReasonBytesMax long; empty if there is none.
+inline constexpr std::size_t kReasonBytesMax = 1024;
+Result<std::string> text_in(const nlohmann::json& body, const char* key);
+/// `250ms`, `1s`, `5m`, `2h`, `30d`.
+std::optional<core::Duration> to_duration(std::string_view text);
 /// A decimal number and nothing else.
 std::optional<std::uint64_t> to_number(std::string_view text);
 /// True if `?consistency=stale` was asked for; Invalid: it is neither that nor `linearizable`.

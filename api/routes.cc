@@ -13,6 +13,7 @@
 #include "api/answers.h"
 #include "api/exposition.h"
 #include "api/kv_routes.h"
+#include "api/lease_routes.h"
 #include "api/member_routes.h"
 #include "api/spec_diff.h"
 #include "api/views.h"
@@ -24,26 +25,9 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr std::size_t kReasonBytesMax = 1024;
 constexpr std::size_t kFilesMax = 1024;
 constexpr core::Duration kFreezeDefault = std::chrono::hours(1);
 constexpr core::Duration kFreezeMax = std::chrono::hours(24 * 30);
-
-/// `250ms`, `1s`, `5m`, `2h`, `30d`.
-std::optional<core::Duration> to_duration(std::string_view text) {
-  const auto unit = std::min(text.find_first_not_of("0123456789"), text.size());
-  const auto count = to_number(text.substr(0, unit));
-  constexpr std::uint64_t kCountMax = 10'000'000;
-  if (!count || *count > kCountMax) return std::nullopt;
-  const auto n = static_cast<std::int64_t>(*count);
-  const std::string_view name = text.substr(unit);
-  if (name == "ms") return std::chrono::milliseconds(n);
-  if (name == "s") return std::chrono::seconds(n);
-  if (name == "m") return std::chrono::minutes(n);
-  if (name == "h" && n <= 10'000) return std::chrono::hours(n);
-  if (name == "d" && n <= 1'000) return std::chrono::hours(24 * n);
-  return std::nullopt;
-}
 
 bool query_flag(const Request& request, const char* name) {
   const auto found = request.query.find(name);
@@ -102,6 +86,7 @@ Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kin
   if (kind == "incidents") return ordered_json{{"incidents", incidents_view(state)}};
   if (kind == "runs") return ordered_json{{"runs", runs_view(state)}};
   if (kind == "spec") return spec_view(state);
+  if (kind == "leases") return ordered_json{{"leases", leases_view(state)}};
   return fail(Code::NotFound, "no such path");
 }
 
@@ -111,34 +96,6 @@ Response run_answer(const core::ClientAnswer& answer) {
   ordered_json body{{"message", answer.text}};
   if (answer.number != 0) body["run"] = answer.number;
   return ok(body);
-}
-
-/// The body as an object that has no other keys than `known`: a misspelt key must not be ignored.
-Result<json> body_of(const Request& request, std::initializer_list<std::string_view> known) {
-  if (request.body.empty()) return json::object();
-  json body = json::parse(request.body, nullptr, false);
-  if (body.is_discarded() || !body.is_object()) {
-    return fail(Code::Invalid, "the body is no JSON object");
-  }
-  for (const auto& [key, value] : body.items()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
-    std::string list;
-    for (const std::string_view name : known) list.append(list.empty() ? "" : ", ").append(name);
-    return fail(Code::Invalid, "unknown key \"" + key + "\" (expected one of " + list + ")");
-  }
-  return body;
-}
-
-Result<std::string> text_in(const json& body, const char* key) {
-  const auto found = body.find(key);
-  if (found == body.end()) return "";
-  if (!found->is_string()) return fail(Code::Invalid, std::string(key) + " is a text");
-  const auto& text = found->get_ref<const std::string&>();
-  if (text.size() > kReasonBytesMax) {
-    return fail(Code::Invalid,
-                std::string(key) + " is longer than " + std::to_string(kReasonBytesMax) + " bytes");
-  }
-  return text;
 }
 
 Result<bool> flag_in(const json& body, const char* key) {
@@ -325,6 +282,7 @@ void post(const Request& request, Backend& backend, const std::vector<std::strin
     return write_or_refuse(request, backend, unfreeze_command(request), std::move(done),
                            message_view);
   }
+  if (is_lease(request.path)) return post_lease(request, backend, std::move(done));
   if (parts.size() == 4 && parts[0] == "v1" && parts[1] == "nodes") {
     return write_or_refuse(request, backend, node_command(request, parts[2], parts[3]),
                            std::move(done), run_answer);

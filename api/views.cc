@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/lease.h"
+#include "core/verdicts.h"
 #include "core/weigh.h"
 
 namespace fettle::api {
@@ -54,6 +56,8 @@ ordered_json members_view(const Snapshot& snapshot) {
                     {"rtt_ms", number_or_null(member.rtt_ms)},
                     {"version", member.version},
                     {"address", member.address}});
+    const auto lost = snapshot.state->lost.find(member.name);
+    if (lost != snapshot.state->lost.end()) list.back()["lost_since"] = to_string(lost->second.at);
   }
   return list;
 }
@@ -112,6 +116,7 @@ ordered_json node_view(const core::State& state, const std::string& name) {
   view["host"] = spec->host;
   view["zone"] = spec->zone;
   view["observers"] = node.observers;
+  view["stale"] = core::is_stale(state, node);
   ordered_json opinions = ordered_json::array();
   for (const auto& [observer, held] : node.opinions) {
     ordered_json classes = ordered_json::array();
@@ -252,6 +257,19 @@ ordered_json runs_view(const core::State& state) {
   ordered_json list = ordered_json::array();
   for (auto at = state.runs.rbegin(); at != state.runs.rend(); ++at) {
     list.push_back(run_view(at->second));
+  }
+  return list;
+}
+
+ordered_json leases_view(const core::State& state) {
+  ordered_json list = ordered_json::array();
+  for (const auto& [name, lease] : state.leases) {
+    if (core::lease_free_at(lease) <= state.now) continue;
+    const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(lease.duration);
+    list.push_back({{"name", name},
+                    {"holder", lease.holder},
+                    {"token", lease.token},
+                    {"duration_ms", duration.count()}});
   }
   return list;
 }

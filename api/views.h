@@ -22,6 +22,8 @@ nlohmann::ordered_json incident_view(const core::Incident& incident);
 nlohmann::ordered_json incidents_view(const core::State& state);
 nlohmann::ordered_json run_view(const core::Run& run);
 nlohmann::ordered_json runs_view(const core::State& state);
+/// The leases that somebody holds.
+nlohmann::ordered_json leases_view(const core::State& state);
 nlohmann::ordered_json spec_view(const core::State& state);
 nlohmann::ordered_json event_view(const core::Event& event);
 nlohmann::ordered_json error_view(std::string_view code, const std::string& message,

@@ -49,10 +49,12 @@ class Writer {
     requires std::is_integral_v<T>
   void put(T value) {
     auto bits = static_cast<std::uint64_t>(value);
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      bytes_.push_back(static_cast<char>(bits & 0xffU));
+    std::array<char, sizeof(T)> little{};
+    for (char& byte : little) {
+      byte = static_cast<char>(bits & 0xffU);
       bits >>= 8U;
     }
+    bytes_.append(little.data(), little.size());
   }
   template <typename T>
     requires std::is_enum_v<T>

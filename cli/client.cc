@@ -1,5 +1,6 @@
 #include "cli/client.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
 
@@ -83,6 +84,16 @@ std::string url_part(std::string_view name) {
   return text;
 }
 
+std::string key_part(std::string_view key) {
+  std::string path;
+  for (std::size_t at = 0; at <= key.size();) {
+    const std::size_t slash = std::min(key.find('/', at), key.size());
+    path += (at == 0 ? "" : "/") + url_part(key.substr(at, slash - at));
+    at = slash + 1;
+  }
+  return path;
+}
+
 Client::Client(std::string socket, std::string server)
     : socket_(std::move(socket)), server_(std::move(server)) {}
 
@@ -149,17 +160,18 @@ Result<ordered_json> Client::post(const std::string& path, const ordered_json& b
 
 Result<ordered_json> Client::write(const std::string& method, const std::string& path,
                                    const ordered_json& body,
-                                   const std::map<std::string, std::string>& headers) {
+                                   const std::map<std::string, std::string>& headers,
+                                   core::Duration timeout) {
   io::HttpRequest request{
       .method = method,
       .path = path,
       .headers = {{"Content-Type", "application/json"}, {"Idempotency-Key", new_key()}},
-      .body = body.is_null() ? ""
-                             : body.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
+      .body =
+          body.is_null() ? "" : body.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
   request.headers.insert(headers.begin(), headers.end());
   Result<ordered_json> answered = fail(Code::InDoubt, "");
   for (int i = 0; i < kTriesInDoubt; ++i) {
-    FETTLE_TRY(const io::HttpAnswer answer, ask(request, kTimeout, nullptr));
+    FETTLE_TRY(const io::HttpAnswer answer, ask(request, timeout, nullptr));
     answered = json_of(answer);
     if (answered || answered.error().code != Code::InDoubt) return answered;
   }

@@ -32,7 +32,8 @@ class Client {
   /// `headers` beside those that every write carries; without a body if it is null.
   Result<ordered_json> write(const std::string& method, const std::string& path,
                              const ordered_json& body,
-                             const std::map<std::string, std::string>& headers = {});
+                             const std::map<std::string, std::string>& headers = {},
+                             core::Duration timeout = kTimeout);
   /// The answer's lines (newline-delimited JSON).
   Result<std::string> get_text(const std::string& path);
   /// Calls `on_event` with the data of each server-sent event until the stream ends; `last_id` is
@@ -52,5 +53,7 @@ class Client {
 
 /// `name` as a part of an URL's path or query (RFC 3986, 2.1).
 std::string url_part(std::string_view name);
+/// The same for a key or a lease's name, whose slashes stand as they are.
+std::string key_part(std::string_view key);
 
 }  // namespace fettle::cli

@@ -63,6 +63,12 @@ struct MemberOptions {
 struct SnapshotOptions {
   std::string file;
 };
+struct LockOptions {
+  std::string name;
+  core::Duration ttl{std::chrono::seconds(10)};  // of the lease
+  core::Duration wait{std::chrono::minutes(1)};
+  std::vector<std::string> command;
+};
 struct TlsOptions {
   std::string cluster;
   std::vector<std::string> members;
@@ -103,6 +109,8 @@ int snapshot_save(const Common& common, const SnapshotOptions& options);
 int snapshot_inspect(const Common& common, const SnapshotOptions& options);
 /// Checks the file and says how a group begins anew from it.
 int snapshot_restore(const Common& common, const SnapshotOptions& options);
+/// Runs a command while it holds the lease; its exit code, or 1 if the lease was lost meanwhile.
+int kv_lock(const Common& common, const LockOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);
 
 }  // namespace fettle::cli

@@ -7,15 +7,7 @@
 namespace fettle::cli {
 namespace {
 
-std::string path_of(const std::string& key) {
-  std::string path = "/v1/kv";
-  for (std::size_t at = 0; at <= key.size();) {  // a key's slashes stand as they are
-    const std::size_t slash = std::min(key.find('/', at), key.size());
-    path += "/" + url_part(std::string_view(key).substr(at, slash - at));
-    at = slash + 1;
-  }
-  return path;
-}
+std::string path_of(const std::string& key) { return "/v1/kv/" + key_part(key); }
 
 std::map<std::string, std::string> condition(const KvOptions& options) {
   if (options.if_revision.empty()) return {};

@@ -27,6 +27,7 @@ struct Chosen {
   cli::KvOptions kv;
   cli::MemberOptions member;
   cli::SnapshotOptions snapshot;
+  cli::LockOptions lock;
   cli::TlsOptions tls;
 };
 
@@ -199,6 +200,20 @@ void add_kv(CLI::App& app, Chosen& chosen) {
   watch->add_option("--since", chosen.kv.since, "after this revision; default: from now on");
 }
 
+void add_lock(CLI::App& app, Chosen& chosen) {
+  auto* lock = app.get_subcommand("kv")->add_subcommand(
+      "lock", "run a command while nobody else holds the name: lock NAME -- COMMAND...");
+  lock->add_option("name", chosen.lock.name, "the lease's name")->required();
+  const auto seconds = [&](const char* name, const char* help, fettle::core::Duration& into) {
+    lock->add_option_function<std::uint32_t>(
+        name, [&into](std::uint32_t count) { into = std::chrono::seconds(count); }, help);
+  };
+  seconds("--ttl", "seconds that the lease lasts without a renewal; default 10", chosen.lock.ttl);
+  seconds("--wait", "seconds to wait for it; default 60", chosen.lock.wait);
+  lock->add_option("command", chosen.lock.command, "the command and its arguments")->required();
+  lock->callback([&] { chosen.act = [&] { return cli::kv_lock(chosen.common, chosen.lock); }; });
+}
+
 void add_init(CLI::App& app, Chosen& chosen) {
   auto* init = app.add_subcommand("init", "make what a new group needs");
   init->require_subcommand(1);
@@ -234,6 +249,7 @@ int main(int argc, char** argv) {
   add_members(app, chosen);
   add_snapshots(app, chosen);
   add_kv(app, chosen);
+  add_lock(app, chosen);
   add_init(app, chosen);
   try {
     app.parse(argc, argv);

@@ -1,11 +1,13 @@
 #include "core/apply_spec.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "core/codec.h"
 #include "core/incidents.h"
 #include "core/limits.h"
+#include "core/liveness.h"
 #include "core/ring.h"
 #include "core/runs.h"
 #include "core/troubles.h"
@@ -57,6 +59,7 @@ Duration start_period(const ServiceSpec& service) {
 void remove_node(Applying& ap, const std::string& name) {
   cancel_runs_of(ap, name, name + " was removed from the spec");
   resolve_removed(ap, name);
+  ap.state.joined.erase(name);
   ap.state.nodes.erase(name);
 }
 
@@ -79,7 +82,46 @@ void add_nodes(Applying& ap) {
 
 std::size_t observer_count(const State& state, const ServiceSpec& service) {
   const std::size_t wanted = service.observers == 0 ? 3 : service.observers;
-  return std::min(wanted, state.members.size());
+  return std::min(wanted, live_members(state).size());
+}
+
+/// One of the live members at the service's director, or nobody.
+std::string observer_at_director(const State& state, const ServiceSpec& service) {
+  if (service.traffic.kind.empty()) return "";
+  for (const std::string& host : director_hosts(state, service)) {
+    if (is_live(state, host)) return host;
+  }
+  return "";
+}
+
+/// Gives the node other observers. Those who stay keep their opinions; one who joins counts from
+/// its own rise or fall on, and the verdict stands until then.
+void replace_observers(Applying& ap, const std::string& name, std::vector<std::string> observers) {
+  constexpr std::uint32_t kWithJoining = 2;
+  NodeState& node = ap.state.nodes.at(name);
+  const bool anew = node.watch_revision == 0 || ap.state.level < kWithJoining;
+  const auto before = std::exchange(node.observers, std::move(observers));
+  if (anew) {
+    node.watch_revision = ap.index.value;
+    node.opinions.clear();
+    ap.state.joined.erase(name);
+    return;
+  }
+  const auto holds = [](const std::vector<std::string>& list, const std::string& one) {
+    return std::ranges::find(list, one) != list.end();
+  };
+  auto& joined = ap.state.joined[name];
+  for (const std::string& observer : before) {
+    if (holds(node.observers, observer)) continue;
+    node.opinions.erase(observer);
+    joined.erase(observer);
+  }
+  for (const std::string& observer : node.observers) {
+    if (!holds(before, observer)) joined[observer] = ap.index.value;
+  }
+  if (joined.empty()) ap.state.joined.erase(name);
+  ap.touched.insert(node.service);
+  update_verdict(ap, name);
 }
 
 }  // namespace
@@ -101,6 +143,7 @@ void forget_what_left(Applying& ap) {
   }
   std::vector<std::string> gone;
   for (const auto& [about, id] : ap.state.troubles) {
+    if (about.starts_with(kAboutMember)) continue;
     const std::string of = about.substr(about.rfind('/') + 1);
     const auto node = ap.state.nodes.find(of);
     const std::string& service = node == ap.state.nodes.end() ? of : node->second.service;
@@ -119,19 +162,18 @@ void forget_what_left(Applying& ap) {
 
 void assign_observers(Applying& ap) {
   std::vector<RingMember> members;
-  for (const auto& [name, facts] : ap.state.members) members.push_back({name, facts.zone});
+  for (const auto& [name, facts] : ap.state.members) {
+    if (is_live(ap.state, name)) members.push_back({name, facts.zone});
+  }
+  const Ring ring(std::move(members));
   for (const ServiceSpec& service : ap.state.spec.services) {
-    const auto hosts = service.traffic.kind.empty() ? std::vector<std::string>{}
-                                                    : director_hosts(ap.state, service);
-    const std::string at_director = hosts.empty() ? "" : hosts.front();
+    const std::string at_director = observer_at_director(ap.state, service);
+    const std::size_t count = observer_count(ap.state, service);
     for (const NodeSpec& spec : service.nodes) {
-      NodeState& node = ap.state.nodes.at(spec.name);
-      auto observers =
-          observers_of(spec.name, members, observer_count(ap.state, service), at_director);
+      const NodeState& node = ap.state.nodes.at(spec.name);
+      auto observers = ring.observers(spec.name, count, at_director);
       if (observers == node.observers && node.watch_revision != 0) continue;
-      node.observers = std::move(observers);
-      node.watch_revision = ap.index.value;
-      node.opinions.clear();
+      replace_observers(ap, spec.name, std::move(observers));
     }
   }
   ap.effects.emplace_back(effect::WatchesChanged{});

@@ -4,6 +4,7 @@
 
 #include "core/allow.h"
 #include "core/fields.h"
+#include "core/liveness.h"
 #include "core/runs.h"
 #include "core/traffic.h"
 
@@ -12,10 +13,19 @@ namespace {
 
 /// One host's share of an attempt.
 struct Share {
-  std::string host;
+  std::string host;  // a lost one has no part in the attempt
   std::string resource;
   Options input;
 };
+
+std::unexpected<Error> host_dead(const std::string& host) {
+  return fail(Code::Unreachable, "host_dead: " + host + " is lost");
+}
+
+/// A director host that is lost is absent at once: what it misses is left pending for its return.
+TaskState first_state(const State& state, const std::string& host) {
+  return state.lost.contains(host) ? TaskState::Unreachable : TaskState::Open;
+}
 
 Result<std::vector<Share>> director_shares(const Applying& ap, const Run& run,
                                            const ServiceSpec& service, const NodeSpec& spec) {
@@ -24,6 +34,8 @@ Result<std::vector<Share>> director_shares(const Applying& ap, const Run& run,
     return fail(Code::Refused,
                 "no member's allow-list holds " + text_option(service.traffic.options, "socket"));
   }
+  const auto lost = [&](const std::string& host) { return ap.state.lost.contains(host); };
+  if (std::ranges::all_of(hosts, lost)) return host_dead(hosts.front());
   std::vector<Share> shares;
   for (const std::string& host : hosts) {
     Options input = traffic_input(service, spec, ap.state.nodes.at(spec.name), host);
@@ -71,6 +83,7 @@ Result<std::vector<Share>> member_shares(const Applying& ap, const Run& run, con
   if (facts == ap.state.members.end()) {
     return fail(Code::NotFound, "no host: " + host + " is no member of this group");
   }
+  if (!is_live(ap.state, host)) return host_dead(host);
   FETTLE_TRY(Options input, filled(step.input, run.bound));
   FETTLE_CHECK(check_allowed(facts->second, kind, input));
   input["node"] = run.node;
@@ -114,8 +127,12 @@ Status begin_attempt(Applying& ap, Run& run) {
     task.remaining = spec.timeout;
     task.idempotent = kind->second.idempotent;
     task.reason = run.reason;
-    ap.effects.emplace_back(effect::Perform{task});
-    step.tasks.push_back({.host = share.host, .state = TaskState::Open, .task = std::move(task)});
+    const TaskState first = first_state(ap.state, share.host);
+    if (first == TaskState::Open) ap.effects.emplace_back(effect::Perform{task});
+    step.tasks.push_back({.host = share.host,
+                          .state = first,
+                          .result = first == TaskState::Open ? "" : "host_dead",
+                          .task = std::move(task)});
   }
   return {};
 }

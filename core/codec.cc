@@ -13,8 +13,8 @@ Result<LogEntry> decode_entry(std::string_view bytes, std::uint32_t supported) {
 }
 
 std::string beyond_level(std::uint32_t level, std::uint32_t supported) {
-  return "an entry needs engine level " + std::to_string(level) +
-         "; this version supports up to " + std::to_string(supported);
+  return "an entry needs engine level " + std::to_string(level) + "; this version supports up to " +
+         std::to_string(supported);
 }
 
 }  // namespace fettle::core

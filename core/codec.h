@@ -91,6 +91,14 @@ template <typename Archive>
 void fields(Archive& ar, KvStore& v) {
   ar(v.revision, v.bytes, v.values);
 }
+template <typename Archive>
+void fields(Archive& ar, Lease& v) {
+  ar(v.holder, v.duration, v.renewed, v.token);
+}
+template <typename Archive>
+void fields(Archive& ar, LostMember& v) {
+  ar(v.since, v.at, v.reason);
+}
 /// What a level brought stands at the end and only from that level on: a voter that lacks the
 /// level reads, and hashes, what it always did.
 template <typename Archive>
@@ -98,8 +106,8 @@ void fields(Archive& ar, State& v) {
   ar(v.now, v.wall, v.applied, v.level, v.generation, v.cluster, v.next_run, v.next_incident,
      v.revision, v.spec, v.members, v.nodes, v.incidents, v.runs, v.outbox, v.freezes, v.clients,
      v.failures, v.panics, v.directors, v.troubles);
-  constexpr std::uint32_t kWithStore = 2;
-  if (v.level >= kWithStore) ar(v.kv);
+  constexpr std::uint32_t kSecond = 2;
+  if (v.level >= kSecond) ar(v.kv, v.leases, v.lost, v.joined);
 }
 template <typename Archive>
 void fields(Archive& ar, Event& v) {
@@ -172,6 +180,30 @@ void fields(Archive& ar, KvPut& v) {
 template <typename Archive>
 void fields(Archive& ar, KvDelete& v) {
   ar(v.key, v.expect);
+}
+template <typename Archive>
+void fields(Archive& ar, LeaseGrant& v) {
+  ar(v.name, v.holder, v.duration);
+}
+template <typename Archive>
+void fields(Archive& ar, LeaseRenew& v) {
+  ar(v.name, v.holder, v.token);
+}
+template <typename Archive>
+void fields(Archive& ar, LeaseRelease& v) {
+  ar(v.name, v.holder, v.token);
+}
+template <typename Archive>
+void fields(Archive& ar, MemberLost& v) {
+  ar(v.name, v.reason);
+}
+template <typename Archive>
+void fields(Archive& ar, MemberBack& v) {
+  ar(v.name);
+}
+template <typename Archive>
+void fields(Archive& ar, StateHash& v) {
+  ar(v.index, v.hash);
 }
 }  // namespace command
 

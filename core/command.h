@@ -102,14 +102,45 @@ struct KvDelete {
   std::string key;
   std::optional<std::uint64_t> expect;
 };
+/// Of the holder itself it is a renewal (core/lease.h).
+struct LeaseGrant {
+  std::string name;
+  std::string holder;
+  Duration duration{0};
+};
+/// `token` is the grant's.
+struct LeaseRenew {
+  std::string name;
+  std::string holder;
+  std::uint64_t token = 0;
+};
+struct LeaseRelease {
+  std::string name;
+  std::string holder;
+  std::uint64_t token = 0;
+};
+/// The leader has not reached the member for longer than a link may be down (core/liveness.h).
+struct MemberLost {
+  std::string name;
+  std::string reason;
+};
+struct MemberBack {
+  std::string name;
+};
+/// What the leader's state hashed to once it had applied `index`; a voter whose own differs stops.
+struct StateHash {
+  Index index;
+  std::uint64_t hash = 0;
+};
 }  // namespace command
 
-using Command =
-    std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
-                 command::TaskFinished, command::Wake, command::Isolate, command::Restore,
-                 command::Freeze, command::Unfreeze, command::AlertFinished,
-                 command::ReportDirectors, command::Cancel, command::Retry, command::RaiseLevel,
-                 command::KvPut, command::KvDelete>;
+using Command = std::variant<command::Found, command::SetFacts, command::ApplySpec,
+                             command::ReportOpinions, command::TaskFinished, command::Wake,
+                             command::Isolate, command::Restore, command::Freeze, command::Unfreeze,
+                             command::AlertFinished, command::ReportDirectors, command::Cancel,
+                             command::Retry, command::RaiseLevel, command::KvPut, command::KvDelete,
+                             command::LeaseGrant, command::LeaseRenew, command::LeaseRelease,
+                             command::MemberLost, command::MemberBack, command::StateHash>;
 
 /// The highest engine level that this version supports (core/level.h).
 inline constexpr std::uint32_t kEngineLevel = 2;

@@ -38,10 +38,15 @@ struct KvChanged {
   std::uint64_t revision = 0;
   std::optional<std::string> value;
 };
+/// The leader commits it, so that every voter compares (command::StateHash).
+struct HashDue {
+  Index index;
+  std::uint64_t hash = 0;
+};
 }  // namespace effect
 
 using Effect = std::variant<effect::Perform, effect::Cancel, effect::Deliver, effect::Happened,
-                            effect::WatchesChanged, effect::KvChanged>;
+                            effect::WatchesChanged, effect::KvChanged, effect::HashDue>;
 
 /// What apply() gives back: effects in order, and the answer to whoever proposed it.
 struct Applied {

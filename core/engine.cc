@@ -10,8 +10,10 @@
 #include "core/drift.h"
 #include "core/incidents.h"
 #include "core/kv.h"
+#include "core/lease.h"
 #include "core/level.h"
 #include "core/limits.h"
+#include "core/liveness.h"
 #include "core/members.h"
 #include "core/runs.h"
 #include "core/troubles.h"
@@ -42,9 +44,12 @@ ClientAnswer found_group(Applying& ap, const command::Found& command) {
 }
 
 ClientAnswer set_facts(Applying& ap, const command::SetFacts& command) {
-  const auto found = ap.state.members.find(command.facts.name);
+  auto found = ap.state.members.find(command.facts.name);
   if (found == ap.state.members.end()) {
-    return refused(Code::NotFound, command.facts.name + " is not a member");
+    constexpr std::uint32_t kWithAgents = 2;
+    const bool joins = command.facts.role == MemberRole::Agent && ap.state.level >= kWithAgents;
+    if (!joins) return refused(Code::NotFound, command.facts.name + " is not a member");
+    found = ap.state.members.emplace(command.facts.name, MemberFacts{}).first;
   }
   if (found->second == command.facts) return {};
   const bool known = !found->second.incarnation.empty();
@@ -266,17 +271,6 @@ void settle(Applying& ap) {
   }
 }
 
-void keep_answer(State& state, const std::string& client, ClientAnswer answer) {
-  if (client.empty()) return;
-  if (state.clients.size() >= kClientsKept) {
-    const auto oldest = std::ranges::min_element(state.clients, {},
-                                                 [](const auto& entry) { return entry.second.at; });
-    state.clients.erase(oldest);
-  }
-  answer.at = state.now;
-  state.clients.insert_or_assign(client, std::move(answer));
-}
-
 }  // namespace
 
 Engine::Engine(std::vector<KindSpec> actions, std::uint32_t supported) : supported_(supported) {
@@ -318,17 +312,20 @@ ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
                         [&](const command::RaiseLevel& c) { return raise_level(ap, c); },
                         [&](const command::KvPut& c) { return kv_put(ap, c); },
                         [&](const command::KvDelete& c) { return kv_delete(ap, c); },
+                        [&](const command::LeaseGrant& c) { return lease_grant(ap, c); },
+                        [&](const command::LeaseRenew& c) { return lease_renew(ap, c); },
+                        [&](const command::LeaseRelease& c) { return lease_release(ap, c); },
+                        [&](const command::MemberLost& c) { return member_lost(ap, c); },
+                        [&](const command::MemberBack& c) { return member_back(ap, c); },
+                        [&](const command::StateHash&) { return ClientAnswer{}; },
                     },
                     command);
 }
 
 Applied Engine::apply(Index index, const LogEntry& entry) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
-  if (std::max(entry.level, level_of(entry.command)) > supported_) {
-    const std::uint32_t level = std::max(entry.level, level_of(entry.command));
-    return {.halt =
-                "entry " + std::to_string(index.value) + ": " + beyond_level(level, supported_)};
-  }
+  if (auto why = why_halt(index, entry)) return {.halt = std::move(why)};
+  const Index before = state_.applied;
   const Time due = next_wake();  // by the clock as it was: no entry may step over what it reaches
   state_.applied = index;
   state_.now = std::max(state_.now, entry.stamp);
@@ -337,6 +334,7 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   const auto kept = state_.clients.find(entry.client);
   if (!entry.client.empty() && kept != state_.clients.end()) {
     applied.answer = kept->second;
+    hash_if_due(before, applied);
     return applied;
   }
   Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
@@ -344,7 +342,8 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   if (due <= state_.now) touch_all(ap);
   applied.answer = carry_out(ap, entry.command);
   settle(ap);
-  keep_answer(state_, entry.client, applied.answer);
+  keep_answer(entry.client, applied.answer);
+  hash_if_due(before, applied);
   return applied;
 }
 
@@ -366,6 +365,42 @@ void Engine::keep_only(Index index, const std::string& survivor) {
   state_.applied = index;
   Applying ap{.state = state_, .actions = actions_, .index = index, .effects = effects};
   core::keep_only(ap, survivor);
+}
+
+/// The oldest go first; of equally old ones the first by name.
+void Engine::keep_answer(const std::string& client, ClientAnswer answer) {
+  if (client.empty()) return;
+  if (state_.clients.size() >= kClientsKept) {
+    state_.clients.erase(client_ages_.begin()->second);
+    client_ages_.erase(client_ages_.begin());
+  }
+  answer.at = state_.now;
+  client_ages_.emplace(answer.at, client);
+  state_.clients.insert_or_assign(client, std::move(answer));
+}
+
+std::optional<std::string> Engine::why_halt(Index index, const LogEntry& entry) const {
+  const std::uint32_t level = std::max(entry.level, level_of(entry.command));
+  if (level > supported_) {
+    return "entry " + std::to_string(index.value) + ": " + beyond_level(level, supported_);
+  }
+  const auto* told = std::get_if<command::StateHash>(&entry.command);
+  if (told == nullptr) return std::nullopt;
+  const auto own = hashes_.find(told->index);
+  if (own == hashes_.end() || own->second == told->hash) return std::nullopt;
+  return "this member's state at index " + std::to_string(told->index.value) +
+         " is not the leader's: it hashes to " + std::to_string(own->second) + ", not " +
+         std::to_string(told->hash);
+}
+
+void Engine::hash_if_due(Index before, Applied& applied) {
+  constexpr std::uint32_t kWithHashes = 2;
+  const Index index = state_.applied;
+  if (state_.level < kWithHashes || before.value / kHashEvery == index.value / kHashEvery) return;
+  const std::uint64_t hash = digest();
+  hashes_.emplace(index, hash);
+  if (hashes_.size() > kHashesKept) hashes_.erase(hashes_.begin());
+  applied.effects.emplace_back(effect::HashDue{index, hash});
 }
 
 std::vector<Effect> Engine::outstanding() const {
@@ -409,8 +444,9 @@ std::vector<Watch> Engine::watches(const std::string& member) const {
     for (const NodeSpec& node : service.nodes) {
       const NodeState& state = state_.nodes.at(node.name);
       if (std::ranges::find(state.observers, member) == state.observers.end()) continue;
-      watches.push_back({service.name, node.name, node.address, state.watch_revision,
-                         service.confirm_gap, service.probes});
+      watches.push_back({service.name, node.name, node.address,
+                         watch_revision_of(state_, node.name, member), service.confirm_gap,
+                         service.probes});
     }
   }
   return watches;
@@ -430,6 +466,9 @@ Status Engine::load(std::string_view bytes) {
   reader(head.now, head.wall, head.applied, head.level);
   if (head.level > supported_) return fail(Code::Refused, beyond_level(head.level, supported_));
   FETTLE_TRY(state_, decode<State>(bytes));
+  hashes_.clear();
+  client_ages_.clear();
+  for (const auto& [client, answer] : state_.clients) client_ages_.emplace(answer.at, client);
   return {};
 }
 

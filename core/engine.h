@@ -7,8 +7,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -27,7 +30,8 @@ class Engine {
   /// equal on every voter of one level. `supported` is the highest level it takes part in.
   explicit Engine(std::vector<KindSpec> actions, std::uint32_t supported = kEngineLevel);
 
-  /// Applied::halt is set if the entry's level is beyond what is supported.
+  /// Applied::halt is set if the entry's level is beyond what is supported, or if the leader's
+  /// state hash is not this voter's.
   Applied apply(Index index, const LogEntry& entry);
 
   /// The entry at `index` changed who holds the group's log: `servers`, by name. As apply(), on every
@@ -51,6 +55,9 @@ class Engine {
 
   const State& state() const { return state_; }
 
+  /// From level 2 on, the first entry at or past each multiple of this is hashed on every voter.
+  static constexpr std::uint64_t kHashEvery = 1000;
+
   /// A stable hash of the whole state; equal on every voter at the same index.
   std::uint64_t digest() const;
 
@@ -62,10 +69,16 @@ class Engine {
 
  private:
   ClientAnswer carry_out(Applying& ap, const Command& command);
+  std::optional<std::string> why_halt(Index index, const LogEntry& entry) const;
+  void hash_if_due(Index before, Applied& applied);
+  void keep_answer(const std::string& client, ClientAnswer answer);
 
+  static constexpr std::size_t kHashesKept = 16;
   State state_;
   std::map<std::string, KindSpec> actions_;
   std::uint32_t supported_;
+  std::set<std::pair<Time, std::string>> client_ages_;  // of state_.clients, the oldest first
+  std::map<Index, std::uint64_t> hashes_;  // of this voter's own state, the newest kHashesKept
 };
 
 }  // namespace fettle::core

@@ -11,6 +11,18 @@ template <>
 constexpr std::uint32_t kLevelOf<command::KvPut> = 2;
 template <>
 constexpr std::uint32_t kLevelOf<command::KvDelete> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::LeaseGrant> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::LeaseRenew> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::LeaseRelease> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::MemberLost> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::MemberBack> = 2;
+template <>
+constexpr std::uint32_t kLevelOf<command::StateHash> = 2;
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/applying.h"
+#include "core/verdicts.h"
 
 namespace fettle::core {
 namespace {
@@ -92,9 +93,15 @@ std::vector<std::string> why_not_order_isolation(const State& state, const std::
   return why_not(state, name, false);
 }
 
+std::optional<std::string> why_stale(const State& state, const std::string& name) {
+  constexpr std::uint32_t kWithStaleness = 2;
+  if (state.level < kWithStaleness || !is_stale(state, state.nodes.at(name))) return std::nullopt;
+  return "its verdict is an old one: its observers changed and no quorum of them has a view yet";
+}
+
 std::optional<std::string> why_not_restore(const State& state, const std::string& name) {
   const NodeState& node = state.nodes.at(name);
-  if (node.verdict == Verdict::Healthy) return std::nullopt;
+  if (node.verdict == Verdict::Healthy) return why_stale(state, name);
   return "its verdict is " + std::string(to_string(node.verdict)) +
          (node.reason.empty() ? "" : " (" + node.reason + ")") + ", not healthy";
 }

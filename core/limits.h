@@ -31,6 +31,9 @@ std::vector<std::string> why_not_order_isolation(const State& state, const std::
 /// Why the node may not be put back now; nothing: it may.
 std::optional<std::string> why_not_restore(const State& state, const std::string& node);
 
+/// That the node's verdict is stale (core/verdicts.h), as a sentence; nothing: it is not.
+std::optional<std::string> why_stale(const State& state, const std::string& node);
+
 /// The freeze that covers the service now, as a sentence.
 std::optional<std::string> frozen(const State& state, const std::string& service);
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "core/apply_spec.h"
+#include "core/liveness.h"
 
 namespace fettle::core {
 namespace {
 
 void remove_member(Applying& ap, const std::string& name) {
+  member_back(ap, {name});  // its absence troubles nobody any more
   ap.state.members.erase(name);
   ap.state.directors.erase(name);
   ap.happened({.kind = "member.removed",
@@ -50,6 +52,7 @@ void keep_only(Applying& ap, const std::string& survivor) {
   ++state.generation;
   MemberFacts facts;
   facts.name = survivor;
+  while (!state.lost.empty()) member_back(ap, {state.lost.begin()->first});
   state.members = {{survivor, std::move(facts)}};
   std::erase_if(state.directors, [&](const auto& host) { return host.first != survivor; });
   // An attempt under way keeps its key: the host that has done it says so and does nothing again.

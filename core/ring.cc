@@ -30,16 +30,19 @@ Ring::Ring(std::vector<RingMember> members) : members_(std::move(members)) {
 }
 
 /// Goes round the ring once for every observer that a zone gives: in round r each zone with more
-/// than r members gives its next one, in ring order.
-std::vector<std::size_t> Ring::spread(const std::string& key, std::size_t count) const {
+/// than r members gives its next one, in ring order. `chosen` holds those who are chosen already.
+std::vector<std::size_t> Ring::spread(const std::string& key, std::size_t count,
+                                      std::vector<std::size_t> chosen) const {
   const std::size_t wanted = std::min(count, members_.size());
   const auto start = static_cast<std::size_t>(
       std::ranges::lower_bound(points_, place(key), {}, &Point::hash) - points_.begin());
-  std::vector<std::size_t> chosen;
   std::map<std::string, std::size_t> given;
+  for (const std::size_t member : chosen) ++given[members_[member].zone];
   for (std::size_t round = 0; chosen.size() < wanted; ++round) {
-    auto zones_left = static_cast<std::size_t>(std::ranges::count_if(
-        zone_sizes_, [round](const auto& zone) { return zone.second > round; }));
+    auto zones_left =
+        static_cast<std::size_t>(std::ranges::count_if(zone_sizes_, [&](const auto& zone) {
+          return zone.second > round && given[zone.first] <= round;
+        }));
     for (std::size_t i = 0; i < points_.size() && zones_left > 0 && chosen.size() < wanted; ++i) {
       const std::size_t member = points_[(start + i) % points_.size()].member;
       std::size_t& of_zone = given[members_[member].zone];
@@ -54,20 +57,15 @@ std::vector<std::size_t> Ring::spread(const std::string& key, std::size_t count)
 
 std::vector<std::string> Ring::observers(const std::string& key, std::size_t count,
                                          const std::string& must_include) const {
-  std::vector<std::size_t> chosen = spread(key, count);
+  std::vector<std::size_t> first;
   const auto found = std::ranges::lower_bound(members_, must_include, {}, &RingMember::name);
-  if (!chosen.empty() && found != members_.end() && found->name == must_include) {
-    const auto must = static_cast<std::size_t>(found - members_.begin());
-    if (std::ranges::find(chosen, must) == chosen.end()) {
-      auto leaves = std::ranges::find_if(
-          chosen, [&](std::size_t m) { return members_[m].zone == found->zone; });
-      if (leaves == chosen.end()) leaves = chosen.end() - 1;
-      *leaves = must;
-    }
+  if (count > 0 && found != members_.end() && found->name == must_include) {
+    first.push_back(static_cast<std::size_t>(found - members_.begin()));
   }
   std::vector<std::string> names;
-  names.reserve(chosen.size());
-  for (const std::size_t member : chosen) names.push_back(members_[member].name);
+  for (const std::size_t member : spread(key, count, std::move(first))) {
+    names.push_back(members_[member].name);
+  }
   return names;
 }
 

@@ -34,7 +34,8 @@ class Ring {
     std::uint64_t hash = 0;
     std::size_t member = 0;
   };
-  std::vector<std::size_t> spread(const std::string& key, std::size_t count) const;
+  std::vector<std::size_t> spread(const std::string& key, std::size_t count,
+                                  std::vector<std::size_t> chosen) const;
 
   std::vector<RingMember> members_;                // by name
   std::vector<Point> points_;                      // by hash
@@ -43,9 +44,8 @@ class Ring {
 
 /// The `count` observers of `key` (a node's name) among `members`, spread over zones first, in ring
 /// order: no zone gives a second observer while another zone has one left to give. If
-/// `must_include` is not empty and is a member, it is one of them (the service's director host): it
-/// takes the place of the one from its own zone, else of the last. Deterministic; the order of
-/// `members` does not matter.
+/// `must_include` is not empty and is a member, it is the first of them (the service's director
+/// host), and counts for its zone. Deterministic; the order of `members` does not matter.
 std::vector<std::string> observers_of(const std::string& key,
                                       const std::vector<RingMember>& members, std::size_t count,
                                       const std::string& must_include);

@@ -193,6 +193,7 @@ std::optional<std::string> why_wait(const Applying& ap, const Run& run, const St
     const auto reasons = why_not_isolate(ap.state, run.node);
     if (!reasons.empty()) return reasons.front();
   }
+  if (spec.action == "traffic.restore") return why_stale(ap.state, run.node);
   return std::nullopt;
 }
 
@@ -203,7 +204,8 @@ void host_step(Applying& ap, Run& run, const StepSpec& spec) {
     if (!run.by_person && node.owner == Owner::Person && node.admin != Admin::InService) {
       return step_failed(ap, run, "refused: a person keeps " + run.node + " out");
     }
-    if (auto why = why_not_restore(ap.state, run.node)) {
+    const bool may_wait = !run.by_person && node.verdict == Verdict::Healthy;
+    if (auto why = why_not_restore(ap.state, run.node); why && !may_wait) {
       return step_failed(ap, run, "refused: " + *why);
     }
   }

@@ -20,6 +20,17 @@ const NodeSpec* find_node(const Spec& spec, const std::string& name) {
   return nullptr;
 }
 
+std::uint64_t watch_revision_of(const State& state, const std::string& node,
+                                const std::string& observer) {
+  const auto joined = state.joined.find(node);
+  if (joined != state.joined.end()) {
+    const auto since = joined->second.find(observer);
+    if (since != joined->second.end()) return since->second;
+  }
+  const auto found = state.nodes.find(node);
+  return found == state.nodes.end() ? 0 : found->second.watch_revision;
+}
+
 Verdict service_verdict(const State& state, const std::string& service) {
   std::size_t total = 0;
   std::size_t healthy = 0;

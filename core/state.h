@@ -230,6 +230,21 @@ struct KvStore {
   std::map<std::string, KvValue> values;
 };
 
+/// core/lease.h
+struct Lease {
+  std::string holder;
+  Duration duration{0};
+  Time renewed;             // engine time of the entry that granted or renewed it last
+  std::uint64_t token = 0;  // the index of the grant
+};
+
+/// A member that the leader could not reach.
+struct LostMember {
+  Time since;
+  WallTime at;
+  std::string reason;
+};
+
 struct State {
   Time now;
   WallTime wall;
@@ -252,7 +267,14 @@ struct State {
   std::map<std::string, PanicWatch> panics;                 // by service
   std::map<std::string, std::map<std::string, DirectorView>> directors;  // by host, service
   std::map<std::string, IncidentId> troubles;  // open ones of Fettle's own, by what they are about
-  KvStore kv;                                  // from level 2 on
+
+  // From level 2 on.
+  KvStore kv;
+  std::map<std::string, Lease> leases;     // by name; one that is free may still stand here
+  std::map<std::string, LostMember> lost;  // members that are not live
+  /// By node, observer: the index at which the observer joined the others; its opinions count under
+  /// this revision instead of the node's watch_revision.
+  std::map<std::string, std::map<std::string, std::uint64_t>> joined;
 };
 inline constexpr std::size_t kIncidentsKept = 500;
 inline constexpr std::size_t kRunsKept = 500;
@@ -263,6 +285,9 @@ inline constexpr std::size_t kOutboxMax = 4096;
 const ServiceSpec* find_service(const Spec& spec, const std::string& name);
 /// The node called `name`, or null.
 const NodeSpec* find_node(const Spec& spec, const std::string& name);
+/// The revision under which the observer's opinions of the node count.
+std::uint64_t watch_revision_of(const State& state, const std::string& node,
+                                const std::string& observer);
 /// A service's health from its nodes': healthy (all), down (none healthy, some down), degraded (in
 /// between), unknown (nothing known of any).
 Verdict service_verdict(const State& state, const std::string& service);

@@ -1,6 +1,6 @@
 // Troubles: incidents that are not of one node's verdict: a panic of a service, a director that
-// missed an act, a restarted director, probes that cannot look. Open one at a time by what they are
-// about, told once, resolved once. The latter three are of the service `fettle`.
+// missed an act, a restarted director, probes that cannot look, a lost member. Open one at a time
+// by what they are about, told once, resolved once. All but the first are of the service `fettle`.
 #pragma once
 
 #include <string>
@@ -10,6 +10,8 @@
 namespace fettle::core {
 
 inline constexpr const char* kOwnService = "fettle";
+/// What the trouble of a lost member is about: this and its name.
+inline constexpr const char* kAboutMember = "member/";
 /// Probes that cannot look for this long are an incident (CONTRACT "Verdicts", `blind`).
 inline constexpr Duration kBlindAfter = std::chrono::minutes(5);
 

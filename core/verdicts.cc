@@ -36,7 +36,8 @@ Outcome common_outcome(const std::map<Outcome, std::size_t>& outcomes) {
 
 /// What a quorum of the assigned observers, silent ones included, holds of one class; without a
 /// quorum for anything the class stays as it was: absence changes no verdict.
-ClassView weigh_class(const NodeState& node, FaultClass fault_class, bool starting) {
+ClassView weigh_class(const NodeState& node, FaultClass fault_class, std::size_t quorum,
+                      bool starting) {
   std::size_t down = 0;
   std::size_t bad = 0;
   std::size_t healthy = 0;
@@ -55,7 +56,6 @@ ClassView weigh_class(const NodeState& node, FaultClass fault_class, bool starti
       ++bad_outcomes[opinion->outcome];
     }
   }
-  const std::size_t quorum = quorum_of(node.observers.size());
   const auto before = node.classes.find(fault_class);
   ClassView view{before == node.classes.end() ? Verdict::Unknown : before->second};
   if (!starting && down >= quorum) {
@@ -93,14 +93,14 @@ std::set<FaultClass> classes_of(const ServiceSpec& service) {
 }
 
 /// A quorum of the observers could not look at one class of it.
-bool is_blind(const NodeState& node, const std::set<FaultClass>& classes) {
+bool is_blind(const NodeState& node, const std::set<FaultClass>& classes, std::size_t quorum) {
   return std::ranges::any_of(classes, [&](FaultClass fault_class) {
     std::size_t blind = 0;
     for (const auto& [observer, held] : node.opinions) {
       const ClassOpinion* opinion = find_class(held, fault_class);
       if (opinion != nullptr && opinion->blind) ++blind;
     }
-    return blind >= quorum_of(node.observers.size());
+    return blind >= quorum;
   });
 }
 
@@ -124,6 +124,25 @@ void record(Applying& ap, const std::string& name, NodeState& node, Verdict verd
 
 }  // namespace
 
+std::size_t quorum_of(const State& state, const NodeState& node) {
+  const ServiceSpec* service = find_service(state.spec, node.service);
+  const bool lone = state.members.size() == 1 || (service != nullptr && service->observers == 1);
+  const std::size_t majority = node.observers.size() / 2 + 1;
+  return lone ? majority : std::max<std::size_t>(majority, 2);
+}
+
+bool is_stale(const State& state, const NodeState& node) {
+  const ServiceSpec* service = find_service(state.spec, node.service);
+  if (service == nullptr || node.verdict == Verdict::Unknown) return false;
+  const std::size_t quorum = quorum_of(state, node);
+  return std::ranges::any_of(classes_of(*service), [&](FaultClass fault_class) {
+    const auto views = std::ranges::count_if(node.opinions, [&](const auto& held) {
+      return find_class(held.second, fault_class) != nullptr;
+    });
+    return static_cast<std::size_t>(views) < quorum;
+  });
+}
+
 bool is_starting(const State& state, const NodeState& node) { return node.start_until > state.now; }
 
 void update_verdict(Applying& ap, const std::string& name) {
@@ -137,13 +156,14 @@ void update_verdict(Applying& ap, const std::string& name) {
   FaultClass worst_class = FaultClass::Service;
   bool unknown = false;
   const std::set<FaultClass> classes = classes_of(*service);
-  if (!is_blind(node, classes)) {
+  const std::size_t quorum = quorum_of(ap.state, node);
+  if (!is_blind(node, classes, quorum)) {
     node.blind_since = Time{};
   } else if (node.blind_since.ns == 0) {
     node.blind_since = ap.state.now;
   }
   for (const FaultClass fault_class : classes) {
-    const ClassView view = weigh_class(node, fault_class, starting);
+    const ClassView view = weigh_class(node, fault_class, quorum, starting);
     node.classes[fault_class] = view.verdict;
     if (view.verdict == Verdict::Unknown) {
       unknown = true;
@@ -168,7 +188,8 @@ void take_opinions(Applying& ap, const command::ReportOpinions& report) {
     const auto found = ap.state.nodes.find(opinion.node);
     if (found == ap.state.nodes.end()) continue;
     NodeState& node = found->second;
-    if (node.watch_revision != opinion.watch_revision) continue;
+    const auto revision = watch_revision_of(ap.state, opinion.node, report.observer);
+    if (revision != opinion.watch_revision) continue;
     if (std::ranges::find(node.observers, report.observer) == node.observers.end()) continue;
     HeldOpinion& held = node.opinions[report.observer];
     if (held.incarnation == report.incarnation && held.sequence >= opinion.sequence) continue;

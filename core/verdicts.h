@@ -16,8 +16,13 @@ void take_opinions(Applying& ap, const command::ReportOpinions& report);
 /// Weighs the node's opinions anew; a changed verdict is recorded and told.
 void update_verdict(Applying& ap, const std::string& node);
 
-/// How many of `observers` make a quorum: floor(n/2)+1.
-constexpr std::size_t quorum_of(std::size_t observers) { return observers / 2 + 1; }
+/// How many of the node's observers make a quorum: floor(n/2)+1 of all n, silent ones included, and
+/// never below 2 unless the group has one member or the service asks for one observer.
+std::size_t quorum_of(const State& state, const NodeState& node);
+
+/// The verdict is one that no quorum of the node's observers of now has a view on: it stands, but
+/// it allows no restore.
+bool is_stale(const State& state, const NodeState& node);
 
 /// The observers that hold the verdict, with the age of the fault they saw; for the incident.
 std::vector<Vote> votes_of(const State& state, const NodeState& node);

@@ -1,5 +1,5 @@
 // What a leader does without being asked: it raises the engine's level once every voter supports
-// it.
+// it, and commits which members are lost or back.
 #include "core/level.h"
 #include "daemon/group.h"
 
@@ -12,6 +12,13 @@ void Group::tend_level() {
   if (!level) return;
   raise_proposed_ = true;
   propose(core::command::RaiseLevel{*level}, "", nullptr);
+}
+
+void Group::tend_members() {
+  if (!leading_) return;
+  for (core::Command& command : liveness_.due(engine_.state(), self(), io::Loop::now())) {
+    propose(std::move(command), "", nullptr);
+  }
 }
 
 }  // namespace fettle::daemon

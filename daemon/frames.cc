@@ -5,6 +5,7 @@
 namespace fettle::daemon {
 
 void Group::on_up(const std::string& peer) {
+  liveness_.up(peer, io::Loop::now());
   if (leading_) {
     commit_facts(links_->hello(peer)->facts);
     resend_to(peer);

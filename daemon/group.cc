@@ -60,7 +60,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
             .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
             .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
             .on_up = [this](const std::string& p) { on_up(p); },
-            .on_down = [](const std::string&) {},
+            .on_down = [this](const std::string& p) { liveness_.down(p, io::Loop::now()); },
             .on_dead = [this](const std::string& p) { driver_->step(raft::LeaderLost{p}); },
             .on_refused = [this](const std::string& p,
                                  const std::string& why) { refused_by(p, why); }});
@@ -141,17 +141,8 @@ void Group::apply(const raft::Entry& entry) {
   if (applied.halt) halt(*applied.halt);
   applied_clock_ = io::Loop::now();
   count(entry.index, *decoded, applied);
-  if (std::holds_alternative<core::command::Wake>(decoded->command)) wake_proposed_ = false;
   shared_state_.reset();
-  if (const auto* done = std::get_if<core::command::TaskFinished>(&decoded->command)) {
-    answers_.erase(done->key);
-  } else if (const auto* told = std::get_if<core::command::AlertFinished>(&decoded->command)) {
-    finished_alerts_.erase(told->key);
-  } else if (const auto* seen = std::get_if<core::command::ReportDirectors>(&decoded->command)) {
-    for (const auto& [service, view] : seen->views) {
-      proposed_directors_.erase({seen->host, service});
-    }
-  }
+  no_longer_proposed(decoded->command);
   for (const core::Effect& effect : applied.effects) carry_out(effect);
   answer_write(entry, applied.answer);
 }
@@ -225,6 +216,7 @@ void Group::stepped(bool role_changed) {
 void Group::begin_to_lead() {
   wake_proposed_ = false;
   raise_proposed_ = false;
+  liveness_.begin_to_lead(io::Loop::now());
   const core::State& state = engine_.state();
   if (state.cluster.empty()) {
     core::command::Found found{config_.cluster, {}};
@@ -265,6 +257,8 @@ void Group::carry_out(const core::Effect& effect) {
     cancel(*order);
   } else if (const auto* due = std::get_if<core::effect::Deliver>(&effect)) {
     deliver(due->key);
+  } else if (const auto* hash = std::get_if<core::effect::HashDue>(&effect)) {
+    propose(core::command::StateHash{hash->index, hash->hash}, "", nullptr);
   }
 }
 
@@ -397,6 +391,7 @@ void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
 /// Callers that waited too long are told that the outcome is not known.
 void Group::sweep() {
   propose_refused();
+  tend_members();
   watch_leadership();
   const core::Time now = io::Loop::now();
   const auto in_doubt = [](const std::string& key) {

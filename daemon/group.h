@@ -13,6 +13,7 @@
 #include "api/backend.h"
 #include "core/engine.h"
 #include "daemon/links.h"
+#include "daemon/liveness.h"
 #include "daemon/raft_driver.h"
 #include "daemon/wire.h"
 #include "io/loop.h"
@@ -133,9 +134,11 @@ class Group {
   void accepted(const raft::Accepted& accepted);
   void rejected(const raft::Rejected& rejected);
   void take_report(const core::command::ReportOpinions& report);
+  void propose_reports();
   void take_directors(const core::command::ReportDirectors& report);
   void take_answer(const core::TaskKey& key, const core::TaskResult& result);
   void send_answers();
+  void no_longer_proposed(const core::Command& command);
   void propose_refused();
   void commit_facts(const core::MemberFacts& facts);
   void do_write(core::Command command, std::string key, WriteDone done);
@@ -152,6 +155,7 @@ class Group {
 
   // duties.cc: what a leader does without being asked
   void tend_level();
+  void tend_members();
 
   // membership.cc: who the group is
   bool in_group() const;
@@ -203,6 +207,7 @@ class Group {
   GroupEvents events_;
   core::Engine engine_;
   std::unique_ptr<Links> links_;
+  Liveness liveness_;
   io::Timer wake_timer_;
   io::Timer sweeper_;
   bool leading_ = false;  // leads, and everything up to its no-op is applied
@@ -240,7 +245,9 @@ class Group {
   std::map<std::uint64_t, std::pair<std::string, std::uint64_t>>
       peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t>
-      proposed_;  // (observer, node) → sequence
+      proposed_;  // (observer, node) → sequence, not yet applied
+  std::map<std::pair<std::string, std::string>, std::vector<core::Opinion>>
+      reported_;  // (observer, incarnation) → this turn's news
   std::set<std::pair<std::string, std::string>>
       proposed_directors_;  // (host, service) proposed, not yet applied
   // Proposed as leader, not yet applied; proposed again if there was no room.

@@ -63,12 +63,15 @@ void Group::report(std::vector<core::Opinion> opinions) {
 /// Only differences are proposed: what the engine holds, or was proposed already, is left out.
 void Group::take_report(const core::command::ReportOpinions& report) {
   if (!leading_) return;
-  core::command::ReportOpinions changed{report.observer, report.incarnation, {}};
+  const bool first = reported_.empty();
   const core::State& state = engine_.state();
   for (const core::Opinion& opinion : report.opinions) {
     const auto node = state.nodes.find(opinion.node);
-    if (node == state.nodes.end() || node->second.watch_revision != opinion.watch_revision)
-      continue;
+    if (node == state.nodes.end()) continue;
+    const auto& observers = node->second.observers;
+    if (std::ranges::find(observers, report.observer) == observers.end()) continue;
+    const auto revision = core::watch_revision_of(state, opinion.node, report.observer);
+    if (revision != opinion.watch_revision) continue;
     const auto held = node->second.opinions.find(report.observer);
     if (held != node->second.opinions.end() && held->second.incarnation == report.incarnation &&
         held->second.sequence >= opinion.sequence) {
@@ -77,9 +80,18 @@ void Group::take_report(const core::command::ReportOpinions& report) {
     std::uint64_t& proposed = proposed_[{report.observer, opinion.node}];
     if (proposed >= opinion.sequence) continue;
     proposed = opinion.sequence;
-    changed.opinions.push_back(opinion);
+    reported_[{report.observer, report.incarnation}].push_back(opinion);
   }
-  if (!changed.opinions.empty()) propose(std::move(changed), "", nullptr);
+  if (!first || reported_.empty()) return;
+  if (!loop_.post([this] { propose_reports(); })) propose_reports();
+}
+
+/// What came in one turn of the loop is one entry an observer.
+void Group::propose_reports() {
+  for (auto& [who, opinions] : std::exchange(reported_, {})) {
+    if (!leading_) return;
+    propose(core::command::ReportOpinions{who.first, who.second, std::move(opinions)}, "", nullptr);
+  }
 }
 
 void Group::applied(std::function<void(Index)> done) {
@@ -141,6 +153,27 @@ void Group::alert_finished(std::string key, bool delivered, std::string why) {
     finished_alerts_[key] = finished;
     propose(finished, "", nullptr);
   });
+}
+
+/// It is applied: from here on the state says what is known, and the same may be proposed anew.
+void Group::no_longer_proposed(const core::Command& command) {
+  if (std::holds_alternative<core::command::Wake>(command)) {
+    wake_proposed_ = false;
+  } else if (const auto* done = std::get_if<core::command::TaskFinished>(&command)) {
+    answers_.erase(done->key);
+  } else if (const auto* said = std::get_if<core::command::ReportOpinions>(&command)) {
+    for (const core::Opinion& opinion : said->opinions) {
+      const auto proposed = proposed_.find({said->observer, opinion.node});
+      if (proposed == proposed_.end() || proposed->second > opinion.sequence) continue;
+      proposed_.erase(proposed);
+    }
+  } else if (const auto* told = std::get_if<core::command::AlertFinished>(&command)) {
+    finished_alerts_.erase(told->key);
+  } else if (const auto* seen = std::get_if<core::command::ReportDirectors>(&command)) {
+    for (const auto& [service, view] : seen->views) {
+      proposed_directors_.erase({seen->host, service});
+    }
+  }
 }
 
 /// What hosts and receivers said once and was refused for want of room.
@@ -257,6 +290,7 @@ void Group::finish_reads() {
 /// Leadership is lost: what was proposed may or may not be committed by the next leader.
 void Group::fail_waiting() {
   proposed_.clear();
+  reported_.clear();
   proposed_directors_.clear();
   answers_.clear();
   finished_alerts_.clear();

@@ -75,6 +75,39 @@ INSTANTIATE_TEST_SUITE_P(
                     Read{"/v1/spec", R"({"revision":3,"files":[{"name":"chat.yaml")"},
                     Read{"/healthz", "ok"}, Read{"/readyz", "ready"}, Read{"/", "/v1/status"}));
 
+TEST_F(Api, ALeaseIsGrantedRenewedAndReleased) {
+  server.on_loop([](FakeBackend& backend, Server&) {
+    backend.answer = {.text = "granted", .number = 42};
+  });
+  const RawAnswer answer =
+      local().post("/v1/leases/locks/nightly/grant", R"({"holder":"me","duration":"10s"})");
+  EXPECT_EQ(answer.body, "{\"message\":\"granted\",\"token\":42}\n");
+  const auto grant = only_command<core::command::LeaseGrant>();
+  EXPECT_EQ(grant.name, "locks/nightly");
+  EXPECT_EQ(grant.holder, "me");
+  EXPECT_EQ(grant.duration, std::chrono::seconds(10));
+  server.on_loop([](FakeBackend& backend, Server&) { backend.commands.clear(); });
+  local().post("/v1/leases/locks/nightly/renew", R"({"holder":"me","token":42})");
+  EXPECT_EQ(only_command<core::command::LeaseRenew>().token, 42U);
+  server.on_loop([](FakeBackend& backend, Server&) { backend.commands.clear(); });
+  local().post("/v1/leases/locks/nightly/release", R"({"holder":"me","token":42})");
+  EXPECT_EQ(only_command<core::command::LeaseRelease>().holder, "me");
+}
+
+TEST_F(Api, ALeaseRequestThatIsNoneIsRefused) {
+  for (const auto& [path, body] : std::vector<std::pair<std::string, std::string>>{
+           {"/v1/leases/x/grant", R"({"holder":"me","duration":"soon"})"},
+           {"/v1/leases/x/grant", R"({"holder":"me","ttl":"3s"})"},
+           {"/v1/leases/x/renew", R"({"holder":"me"})"},
+           {"/v1/leases/x/renew", R"({"holder":"me","token":"42"})"},
+           {"/v1/leases/a+b/grant", R"({"holder":"me"})"}}) {
+    const RawAnswer answer = local().post(path, body);
+    EXPECT_EQ(answer.status, 400) << path << body;
+  }
+  EXPECT_EQ(local().post("/v1/leases/x/steal", "{}").status, 404);
+  EXPECT_EQ(local().post("/v1/leases/x", "{}").status, 404);
+}
+
 TEST_F(Api, AConnectionIsKeptBetweenRequests) {
   RawClient client = local();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(client.get("/v1/status").status, 200);

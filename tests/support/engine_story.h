@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/level.h"
 
 namespace fettle::core {
 
@@ -82,7 +84,9 @@ class EngineStory {
                    .wall = WallTime{now.ns / 1'000'000},
                    .client = client,
                    .command = std::move(command)};
+    entry.level = std::max(engine.state().level, level_of(entry.command));
     Applied applied = engine.apply(Index{++index}, entry);
+    entries.emplace_back(Index{index}, std::move(entry));
     effects = std::move(applied.effects);
     for (const Effect& effect : effects) {
       if (const auto* perform = std::get_if<effect::Perform>(&effect))
@@ -99,7 +103,7 @@ class EngineStory {
   ClientAnswer says(const std::string& observer, const std::string& node, Verdict grade,
                     Outcome outcome = Outcome::Pass) {
     Opinion opinion{.node = node,
-                    .watch_revision = engine.state().nodes.at(node).watch_revision,
+                    .watch_revision = watch_revision_of(engine.state(), node, observer),
                     .sequence = ++sequence,
                     .classes = {{.fault_class = FaultClass::Reachability,
                                  .grade = grade,
@@ -174,6 +178,7 @@ class EngineStory {
   Time now{1'000'000'000};
   std::uint64_t index = 0;
   std::uint64_t sequence = 0;
+  std::vector<std::pair<Index, LogEntry>> entries;  // told so far
   std::vector<Effect> effects;
   std::vector<Task> performed;
 };

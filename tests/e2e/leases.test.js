@@ -1,0 +1,101 @@
+// Locks and live members of a real group: one command at a time under a lock, whoever leads; a lock
+// whose holder is killed is free again; a member that is killed is lost by commit, and then back.
+'use strict';
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Scene } = require('./support/scene.js');
+const { Group, NAMES } = require('./support/group.js');
+
+const ANSWER_MS = 8000;
+const CHANGE_MS = 20000;
+const TTL_S = 2;
+
+/** A shell command that writes down when it began and ended, and its token. */
+const diary = (file, seconds) =>
+  `echo "begin $FETTLE_LEASE_TOKEN" >> ${file}; sleep ${seconds}; ` +
+  `echo "end $FETTLE_LEASE_TOKEN" >> ${file}`;
+
+const lock = (group, name, command, wait = 60) =>
+  group.fettle(name, 'kv', 'lock', 'nightly', '--ttl', `${TTL_S}`, '--wait', `${wait}`, '--',
+    'sh', '-c', command);
+
+test('commands under a lock run one at a time, also over a change of the leader',
+  { timeout: 200000 },
+  () =>
+    Scene.play(async (scene) => {
+      const group = await Group.start(scene);
+      const raised = (said) => said.cluster?.level === 2;
+      await group.untilGet('m1', '/v1/status', ANSWER_MS, raised);
+      const leader = await group.leaderBy('m1');
+      const followers = NAMES.filter((name) => name !== leader);
+      const file = path.join(group.folder, 'diary');
+
+      const first = lock(group, followers[0], diary(file, 4));
+      const others = [0, 1, 2].map((i) => lock(group, followers[i % 2], diary(file, 0.3)));
+      await group.untilGet(followers[0], '/v1/leases', ANSWER_MS, ({ leases }) => leases?.length);
+      await assert.rejects(lock(group, followers[1], 'true', 0), /exit 4\n/);
+      await group.kill(leader);
+      await Promise.all([first, ...others]);
+
+      const lines = fs.readFileSync(file, 'utf8').trim().split('\n');
+      assert.strictEqual(lines.length, 8);
+      const tokens = [];
+      for (let i = 0; i < lines.length; i += 2) {
+        const token = lines[i].replace('begin ', '');
+        assert.strictEqual(lines[i + 1], `end ${token}`, lines.join('\n'));
+        tokens.push(Number(token));
+      }
+      assert.deepStrictEqual(tokens, [...tokens].sort((a, b) => a - b), 'tokens grow');
+      await assert.rejects(lock(group, followers[0], 'exit 7'), /exit 7\n/);
+      assert.deepStrictEqual((await group.get(followers[0], '/v1/leases')).leases, []);
+    }),
+);
+
+test('without a leader a command ends before its lock could be another one\'s',
+  { timeout: 200000 },
+  () =>
+    Scene.play(async (scene) => {
+      const group = await Group.start(scene);
+      const raised = (said) => said.cluster?.level === 2;
+      await group.untilGet('m1', '/v1/status', ANSWER_MS, raised);
+      const began = performance.now();
+      const held = lock(group, 'm1', 'sleep 60');
+      await group.untilGet('m1', '/v1/leases', ANSWER_MS, ({ leases }) => leases?.length);
+      await group.kill('m2', 'm3');
+      await assert.rejects(held, /exit 1\n/);
+      assert.ok(performance.now() - began < 15000);
+    }),
+);
+
+test('a member that is killed is lost by commit, observes no more, and is back once it returns',
+  { timeout: 200000 },
+  () =>
+    Scene.play(async (scene) => {
+      const group = await Group.start(scene);
+      await group.untilHealthy('m1');
+      const leader = await group.leaderBy('m1');
+      const [asked, gone] = NAMES.filter((name) => name !== leader);
+      const observers = async () => (await group.get(asked, '/v1/nodes/chat-a')).observers;
+      assert.strictEqual((await observers()).length, 3);
+
+      await group.kill(gone);
+      const lost = (said) => said.members?.some(({ name, lost_since }) => name === gone && lost_since);
+      await group.untilGet(asked, '/v1/members', CHANGE_MS, lost);
+      assert.deepStrictEqual((await observers()).includes(gone), false);
+      const node = await group.get(asked, '/v1/nodes/chat-a');
+      assert.strictEqual(node.verdict, 'healthy');
+      assert.strictEqual(node.stale, false);
+      const { incidents } = await group.get(asked, '/v1/incidents');
+      const [incident] = incidents.filter(({ service }) => service === 'fettle');
+      assert.match(incident.reason, new RegExp(`member ${gone} is lost`));
+
+      await group.startMembers(gone);
+      await group.untilGet(asked, '/v1/members', CHANGE_MS, (said) => said.members && !lost(said));
+      assert.strictEqual((await observers()).length, 3);
+      const after = await group.get(asked, `/v1/incidents/${incident.id}`);
+      assert.ok(after.resolved_at);
+    }),
+);
