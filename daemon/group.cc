@@ -89,7 +89,7 @@ Status Group::start(const std::optional<io::SockAddress>& listen) {
   if (links_ != nullptr) {
     FETTLE_ASSERT(listen.has_value());
     FETTLE_CHECK(links_->listen(*listen));
-    links_->set_peers(peers());
+    link_to_peers();
     links_->connect_all();
   }
   was_member_ = raft::find_server(driver_->raft().configuration(), self()) != nullptr;
@@ -391,6 +391,7 @@ void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
 /// Callers that waited too long are told that the outcome is not known.
 void Group::sweep() {
   propose_refused();
+  if (!leaving_.empty()) link_to_peers();
   tend_members();
   watch_leadership();
   const core::Time now = io::Loop::now();

@@ -161,6 +161,7 @@ class Group {
   bool in_group() const;
   std::vector<Peer> peers() const;
   void configuration_changed();
+  void link_to_peers();
   wire::Hello own_hello() const;
   Status meet(const wire::Hello& hello);
   void refused_by(const std::string& peer, const std::string& why);
@@ -232,6 +233,10 @@ class Group {
   std::set<std::string> founders_;  // who said that it knows no group either
   std::set<std::string> settled_;   // who said that it is in one
   bool told_waits_ = false;
+  std::vector<Peer> linked_;  // the newest peers()
+  /// Removed members, kept in reach for a moment: by name, with the end of it.
+  static constexpr core::Duration kFarewell = std::chrono::seconds(2);
+  std::map<std::string, std::pair<Peer, core::Time>> leaving_;
   bool was_member_ = false;
 
   std::uint64_t next_token_ = 1;

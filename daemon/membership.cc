@@ -51,7 +51,13 @@ std::vector<Peer> Group::peers() const {
 
 void Group::configuration_changed() {
   if (links_ == nullptr) return;
-  links_->set_peers(peers());
+  const std::vector<Peer> now = peers();
+  for (const Peer& peer : linked_) {
+    if (std::ranges::find(now, peer.name, &Peer::name) == now.end()) {
+      leaving_[peer.name] = {peer, io::Loop::now() + kFarewell};
+    }
+  }
+  link_to_peers();
   const bool member = raft::find_server(driver_->raft().configuration(), self()) != nullptr;
   if (was_member_ && !member) {
     log::warn("member.removed: the group has removed this member: stop its daemon");
@@ -59,6 +65,21 @@ void Group::configuration_changed() {
     log::info("member.joined: the group's configuration names this member");
   }
   was_member_ = member;
+}
+
+/// Whoever is leaving still hears the answers to what it asked, and that it leaves.
+void Group::link_to_peers() {
+  linked_ = peers();
+  const auto all = [this] {
+    std::vector<Peer> with = linked_;
+    for (const auto& [name, one] : leaving_) with.push_back(one.first);
+    return with;
+  };
+  std::erase_if(leaving_, [this](const auto& one) {
+    return one.second.second <= io::Loop::now() ||
+           std::ranges::find(linked_, one.first, &Peer::name) != linked_.end();
+  });
+  links_->set_peers(all());
 }
 
 wire::Hello Group::own_hello() const {
@@ -108,7 +129,7 @@ Status Group::meet(const wire::Hello& hello) {
   if (!founder && std::ranges::find(callers_, name, &Peer::name) == callers_.end()) {
     if (callers_.size() >= kCallersMax) callers_.erase(callers_.begin());
     callers_.push_back({name, hello.address});
-    links_->set_peers(peers());
+    link_to_peers();
   }
   (hello.in_group ? settled_ : founders_).insert(name);
   found_if_agreed();
@@ -129,8 +150,8 @@ void Group::found_if_agreed() {
   if (!named || !settled_.empty()) {
     if (!std::exchange(told_waits_, true)) {
       log::info("group.waiting: " +
-                (named ? std::string("a group exists already") : "the file does not name this member") +
-                "; it joins once a member adds it (fettle member add " + self() + ")");
+                (named ? std::string("a group exists already") : "its file does not name this member") +
+                "; it begins once the group's leader, which must count it as a member, sends it the log");
     }
     return;
   }

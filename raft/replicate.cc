@@ -53,6 +53,9 @@ void Raft::accepted_by(const ServerId& peer, Progress& progress, Index match) {
 }
 
 void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendReply& reply) {
+  // Who does not even agree at index 0 knows no configuration; a heartbeat tells it too.
+  const bool snapshot = progress.state == ProgressState::Snapshot;
+  if (reply.match.value == 0 && !snapshot) return begin_snapshot(peer, progress);
   switch (progress.state) {
     case ProgressState::Snapshot:
       return;
@@ -63,8 +66,6 @@ void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendRepl
       if (reply.match <= progress.match) return;  // refused before what it has accepted since
       break;
   }
-  // Who does not even agree at index 0 knows no configuration.
-  if (reply.match.value == 0) return begin_snapshot(peer, progress);
   const Index hint = log_.last_not_after(reply.hint_index, reply.hint_term);
   const Index from = std::min(fettle::next(hint), reply.match);
   progress.probe(std::max(from, fettle::next(progress.match)));
