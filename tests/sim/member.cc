@@ -233,6 +233,12 @@ void Member::apply(const raft::Entry& entry) {
     FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
     applied = engine_->apply(entry.index, *decoded);
     applied_clock_ = clock();
+  } else if (entry.kind == raft::EntryKind::Configuration) {
+    const auto configuration = decode<raft::Configuration>(entry.data);
+    FETTLE_ASSERT_MSG(configuration.has_value(), "a committed configuration is readable");
+    std::vector<std::string> names;
+    for (const raft::Server& server : configuration->servers) names.push_back(server.id);
+    applied = engine_->configure(entry.index, names);
   }
   applied_ = entry.index;
   world_.checks().applied(name_, entry.index, *engine_, applied);
