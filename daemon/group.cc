@@ -38,7 +38,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       engine_(actions::kinds()),
       wake_timer_(loop),
       sweeper_(loop),
-      applied_clock_(io::Loop::now()),
+      clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
       told_before_(loaded.entries.empty() ? Index{} : loaded.entries.back().index) {
@@ -96,7 +96,8 @@ void Group::apply(const raft::Entry& entry) {
   FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
   const core::Applied applied = engine_.apply(entry.index, *decoded);
   if (applied.halt) halt(*applied.halt);
-  applied_clock_ = io::Loop::now();
+  const bool own = leading_ && entry.term == driver_->raft().term();
+  clock_.applied(engine_.state().now, io::Loop::now(), own);
   count(entry.index, *decoded, applied);
   shared_state_.reset();
   no_longer_proposed(decoded->command);

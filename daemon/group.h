@@ -12,6 +12,7 @@
 
 #include "api/backend.h"
 #include "core/engine.h"
+#include "core/engine_clock.h"
 #include "daemon/links.h"
 #include "daemon/liveness.h"
 #include "daemon/raft_driver.h"
@@ -183,7 +184,7 @@ class Group {
   bool leading_ = false;  // leads, and everything up to its no-op is applied
   bool wake_proposed_ = false;
   bool raise_proposed_ = false;
-  core::Time applied_clock_;  // this host's clock when it last applied
+  core::EngineClock clock_;
   core::Time leader_heard_;
   core::Time leader_known_;             // when one was last known
   std::optional<Term> no_leader_told_;  // the term in which its absence was told

@@ -37,6 +37,7 @@ void Member::start() {
   for (const auto& [key, entry] : journal_) journal.push_back(entry);
   executor_ = std::make_unique<core::Executor>(journal, generation_, fence_term_);
   applied_clock_ = clock();
+  engine_clock_ = core::EngineClock(time());
   seen_term_ = Term{};
   led_term_ = Term{};
   world_.raft_checks().restarted(name_);
@@ -191,6 +192,8 @@ void Member::apply(const raft::Entry& entry) {
     FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
     applied = engine_->apply(entry.index, *decoded);
     applied_clock_ = clock();
+    const bool own = leads() && entry.term == raft_->term();
+    engine_clock_.applied(engine_->state().now, time(), own);
   }
   world_.checks().applied(name_, entry.index, *engine_, applied);
   world_.note(name_, "applies", entry.index.value, entry.term.value);
@@ -229,7 +232,7 @@ void Member::arm_raft() {
   });
 }
 
-core::Time Member::engine_now() const { return engine_->state().now + (clock() - applied_clock_); }
+core::Time Member::engine_now() const { return engine_clock_.read(time()); }
 
 void Member::propose(core::Command command, const std::string& client, ClientDone done) {
   core::LogEntry entry;
