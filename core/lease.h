@@ -7,7 +7,7 @@
 // - Engine time never runs ahead of real time between two entries: a leader stamps with the newest
 //   stamp of another leader that it applied, plus what its own clock moved since it applied that
 //   (core/engine_clock.h), and nobody applies an entry before it was stamped. What passed while an
-//   entry was on its way to a later leader is left out; a start or a snapshot counts anew from then.
+//   entry was on its way to a later leader is left out; a start or a snapshot counts from then.
 // - A leader stamps only after it applied every entry of earlier terms, so a new one goes on from
 //   the last renewal that can have been committed, and needs no first wait of its own: of the time
 //   before it applied that renewal it counts nothing.

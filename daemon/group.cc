@@ -237,15 +237,19 @@ void Group::deliver(const std::string& key) {
 /// A leader dispatches only after a majority has confirmed its term after the entry committed.
 void Group::dispatch(core::Task task) {
   const std::uint64_t token = next_token_++;
-  confirming_.emplace(token, std::move(task));
+  const core::Time deadline = engine_.state().now + task.remaining;
+  confirming_.emplace(token, std::pair(std::move(task), deadline));
   driver_->step(raft::Read{token});
 }
 
 void Group::dispatch_confirmed(std::uint64_t token, bool ok) {
   const auto found = confirming_.find(token);
-  core::Task task = std::move(found->second);
+  core::Task task = std::move(found->second.first);
+  const core::Time deadline = found->second.second;
   confirming_.erase(found);
   if (!ok || !leading_) return;
+  // What passed since counts: the host must not begin later than the group believes.
+  task.remaining = std::max(core::Duration{0}, deadline - stamp());
   task.fence.term = driver_->raft().term();
   log::info("task.dispatched key=" + core::to_string(task.key) + " action=" + task.action);
   if (task.key.host == self()) {

@@ -202,7 +202,8 @@ class Group {
   std::map<std::uint64_t, PendingWrite> writes_;  // by log index
   std::map<std::uint64_t, PendingForward> forwards_;
   std::map<std::uint64_t, PendingRead> reads_;
-  std::map<std::uint64_t, core::Task> confirming_;  // dispatches, by read token
+  std::map<std::uint64_t, std::pair<core::Task, core::Time>>
+      confirming_;  // dispatches with their deadlines in engine time, by read token
   std::map<std::uint64_t, std::pair<std::string, std::uint64_t>>
       peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t>

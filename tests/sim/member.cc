@@ -191,6 +191,7 @@ void Member::apply(const raft::Entry& entry) {
     auto decoded = core::decode_entry(entry.data);
     FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
     applied = engine_->apply(entry.index, *decoded);
+    FETTLE_ASSERT_MSG(!applied.halt, applied.halt->c_str());
     applied_clock_ = clock();
     const bool own = leads() && entry.term == raft_->term();
     engine_clock_.applied(engine_->state().now, time(), own);
