@@ -4,10 +4,10 @@
 // Why there are never two holders. The holder counts `duration` by its own clock from before it
 // sent the request whose grant or renewal it was told of. The group gives the lease away once
 // engine time has moved by duration + margin since the entry that granted or renewed it last.
-// - Engine time never runs ahead of real time between two entries: an entry's stamp is the last
-//   applied stamp plus what its leader's clock moved since that leader applied it, and nobody
-//   applies an entry before it was stamped. What passed while nobody led, or while an entry was on
-//   its way, is left out or counted once, never twice; a start or a snapshot counts anew from then.
+// - Engine time never runs ahead of real time between two entries: a leader stamps with the newest
+//   stamp of another leader that it applied, plus what its own clock moved since it applied that
+//   (core/engine_clock.h), and nobody applies an entry before it was stamped. What passed while an
+//   entry was on its way to a later leader is left out; a start or a snapshot counts from then.
 // - A leader stamps only after it applied every entry of earlier terms, so a new one goes on from
 //   the last renewal that can have been committed, and needs no first wait of its own: of the time
 //   before it applied that renewal it counts nothing.

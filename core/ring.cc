@@ -1,6 +1,7 @@
 #include "core/ring.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include "base/bytes.h"
@@ -18,8 +19,12 @@ std::uint64_t place(const std::string& text) { return Rng{stable_hash(text)}.nex
 Ring::Ring(std::vector<RingMember> members) : members_(std::move(members)) {
   std::ranges::sort(members_, {}, &RingMember::name);
   points_.reserve(members_.size() * kPointsPerMember);
+  std::map<std::string, std::size_t> zones;
   for (std::size_t m = 0; m < members_.size(); ++m) {
-    ++zone_sizes_[members_[m].zone];
+    const std::size_t zone = zones.emplace(members_[m].zone, zones.size()).first->second;
+    zone_of_.push_back(zone);
+    zone_sizes_.resize(zones.size());
+    ++zone_sizes_[zone];
     for (std::uint32_t i = 0; i < kPointsPerMember; ++i) {
       points_.push_back({place(members_[m].name + "#" + std::to_string(i)), m});
     }
@@ -36,16 +41,16 @@ std::vector<std::size_t> Ring::spread(const std::string& key, std::size_t count,
   const std::size_t wanted = std::min(count, members_.size());
   const auto start = static_cast<std::size_t>(
       std::ranges::lower_bound(points_, place(key), {}, &Point::hash) - points_.begin());
-  std::map<std::string, std::size_t> given;
-  for (const std::size_t member : chosen) ++given[members_[member].zone];
+  std::vector<std::size_t> given(zone_sizes_.size());
+  for (const std::size_t member : chosen) ++given[zone_of_[member]];
   for (std::size_t round = 0; chosen.size() < wanted; ++round) {
-    auto zones_left =
-        static_cast<std::size_t>(std::ranges::count_if(zone_sizes_, [&](const auto& zone) {
-          return zone.second > round && given[zone.first] <= round;
-        }));
+    std::size_t zones_left = 0;
+    for (std::size_t zone = 0; zone < zone_sizes_.size(); ++zone) {
+      if (zone_sizes_[zone] > round && given[zone] <= round) ++zones_left;
+    }
     for (std::size_t i = 0; i < points_.size() && zones_left > 0 && chosen.size() < wanted; ++i) {
       const std::size_t member = points_[(start + i) % points_.size()].member;
-      std::size_t& of_zone = given[members_[member].zone];
+      std::size_t& of_zone = given[zone_of_[member]];
       if (of_zone > round || std::ranges::find(chosen, member) != chosen.end()) continue;
       ++of_zone;
       --zones_left;

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -37,9 +36,10 @@ class Ring {
   std::vector<std::size_t> spread(const std::string& key, std::size_t count,
                                   std::vector<std::size_t> chosen) const;
 
-  std::vector<RingMember> members_;                // by name
-  std::vector<Point> points_;                      // by hash
-  std::map<std::string, std::size_t> zone_sizes_;  // members in each zone
+  std::vector<RingMember> members_;      // by name
+  std::vector<Point> points_;            // by hash
+  std::vector<std::size_t> zone_of_;     // by member: its zone's number
+  std::vector<std::size_t> zone_sizes_;  // by zone: its members
 };
 
 /// The `count` observers of `key` (a node's name) among `members`, spread over zones first, in ring

@@ -47,7 +47,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       engine_(actions::kinds()),
       wake_timer_(loop),
       sweeper_(loop),
-      applied_clock_(io::Loop::now()),
+      clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
       told_before_(newest_of(loaded)) {
@@ -84,6 +84,7 @@ Status Group::start(const std::optional<io::SockAddress>& listen) {
   const auto& snapshot = driver_->raft().snapshot();
   if (snapshot != nullptr && !snapshot->data.empty()) {
     FETTLE_CHECK(engine_.load(snapshot->data));
+    clock_.applied(engine_.state().now, io::Loop::now(), false);
     tell_watches();
   }
   if (links_ != nullptr) {
@@ -112,7 +113,7 @@ void Group::restore(const raft::Snapshot& snapshot) {
   const Status loaded = engine_.load(snapshot.data);
   FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot whose checksum is right is readable");
   log::info("snapshot.restored index=" + std::to_string(snapshot.meta.index.value));
-  applied_clock_ = io::Loop::now();
+  clock_.applied(engine_.state().now, io::Loop::now(), false);
   told_before_ = std::max(told_before_, snapshot.meta.index);
   log_bytes_ = 0;
   shared_state_.reset();
@@ -139,7 +140,8 @@ void Group::apply(const raft::Entry& entry) {
   FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
   const core::Applied applied = engine_.apply(entry.index, *decoded);
   if (applied.halt) halt(*applied.halt);
-  applied_clock_ = io::Loop::now();
+  const bool own = leading_ && entry.term == driver_->raft().term();
+  clock_.applied(engine_.state().now, io::Loop::now(), own);
   count(entry.index, *decoded, applied);
   shared_state_.reset();
   no_longer_proposed(decoded->command);
@@ -282,15 +284,19 @@ void Group::deliver(const std::string& key) {
 /// A leader dispatches only after a majority has confirmed its term after the entry committed.
 void Group::dispatch(core::Task task) {
   const std::uint64_t token = next_token_++;
-  confirming_.emplace(token, std::move(task));
+  const core::Time deadline = engine_.state().now + task.remaining;
+  confirming_.emplace(token, std::pair(std::move(task), deadline));
   driver_->step(raft::Read{token});
 }
 
 void Group::dispatch_confirmed(std::uint64_t token, bool ok) {
   const auto found = confirming_.find(token);
-  core::Task task = std::move(found->second);
+  core::Task task = std::move(found->second.first);
+  const core::Time deadline = found->second.second;
   confirming_.erase(found);
   if (!ok || !leading_) return;
+  // What passed since counts: the host must not begin later than the group believes.
+  task.remaining = std::max(core::Duration{0}, deadline - stamp());
   task.fence.term = driver_->raft().term();
   log::info("task.dispatched key=" + core::to_string(task.key) + " action=" + task.action);
   if (task.key.host == self()) {

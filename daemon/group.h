@@ -12,6 +12,7 @@
 
 #include "api/backend.h"
 #include "core/engine.h"
+#include "core/engine_clock.h"
 #include "daemon/links.h"
 #include "daemon/liveness.h"
 #include "daemon/raft_driver.h"
@@ -214,7 +215,7 @@ class Group {
   bool leading_ = false;  // leads, and everything up to its no-op is applied
   bool wake_proposed_ = false;
   bool raise_proposed_ = false;
-  core::Time applied_clock_;  // this host's clock when it last applied
+  core::EngineClock clock_;
   core::Time leader_heard_;
   core::Time leader_known_;             // when one was last known
   std::optional<Term> no_leader_told_;  // the term in which its absence was told
@@ -246,7 +247,8 @@ class Group {
   std::map<std::uint64_t, PendingForward> forwards_;
   std::map<std::uint64_t, WriteDone> transfers_;  // by token
   std::map<std::uint64_t, PendingRead> reads_;
-  std::map<std::uint64_t, core::Task> confirming_;  // dispatches, by read token
+  std::map<std::uint64_t, std::pair<core::Task, core::Time>>
+      confirming_;  // dispatches with their deadlines in engine time, by read token
   std::map<std::uint64_t, std::pair<std::string, std::uint64_t>>
       peer_reads_;  // token → peer, its id
   std::map<std::pair<std::string, std::string>, std::uint64_t>

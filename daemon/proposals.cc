@@ -9,7 +9,7 @@
 
 namespace fettle::daemon {
 
-core::Time Group::stamp() const { return engine_.state().now + (io::Loop::now() - applied_clock_); }
+core::Time Group::stamp() const { return clock_.read(io::Loop::now()); }
 
 void Group::propose(core::Command command, std::string client, WriteDone done) {
   if (auto why = core::why_not_command(engine_.state(), command)) {

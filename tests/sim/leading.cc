@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/drift.h"
+#include "core/level.h"
 #include "tests/sim/member.h"
 #include "tests/sim/world.h"
 
@@ -35,6 +36,8 @@ void Member::lead() {
     if (due("found")) found_group();
     return;
   }
+  const auto level = core::level_to_raise(engine_->state(), core::kEngineLevel);
+  if (level && due("raise")) propose(core::command::RaiseLevel{*level});
   if (led_term_ == raft_->term() && due("go on")) go_on();
   const core::Time wake = engine_->next_wake();
   if (wake != core::kNever && wake <= engine_now() && due("wake")) propose(core::command::Wake{});
@@ -50,6 +53,7 @@ void Member::found_group() {
   for (const std::string& name : world_.names()) {
     core::MemberFacts facts;
     facts.name = name;
+    facts.level = core::kEngineLevel;
     facts.allow["exec"] = {"/lib/*"};
     found.voters.push_back(facts);
   }
@@ -67,6 +71,8 @@ void Member::effect(const core::Effect& one) {
     after_read([this, c = *cancel] { recall(c); });
   } else if (const auto* alert = std::get_if<core::effect::Deliver>(&one)) {
     deliver_alert(alert->key);
+  } else if (const auto* hash = std::get_if<core::effect::HashDue>(&one)) {
+    propose(core::command::StateHash{hash->index, hash->hash});
   }
 }
 

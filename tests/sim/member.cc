@@ -39,6 +39,7 @@ void Member::start() {
   for (const auto& [key, entry] : journal_) journal.push_back(entry);
   executor_ = std::make_unique<core::Executor>(journal, generation_, fence_term_);
   applied_clock_ = clock();
+  engine_clock_ = core::EngineClock(time());
   seen_term_ = Term{};
   led_term_ = Term{};
   world_.raft_checks().restarted(name_, *raft_);
@@ -211,6 +212,7 @@ void Member::load(const raft::Snapshot& snapshot) {
   FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot is readable");
   applied_ = snapshot.meta.index;
   applied_clock_ = clock();
+  engine_clock_.applied(engine_->state().now, time(), false);
   world_.note(name_, "restores", applied_.value, snapshot.meta.term.value);
   world_.checks().applied(name_, applied_, *engine_, {});
 }
@@ -232,7 +234,10 @@ void Member::apply(const raft::Entry& entry) {
     auto decoded = core::decode_entry(entry.data);
     FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
     applied = engine_->apply(entry.index, *decoded);
+    FETTLE_ASSERT_MSG(!applied.halt, applied.halt->c_str());
     applied_clock_ = clock();
+    const bool own = leads() && entry.term == raft_->term();
+    engine_clock_.applied(engine_->state().now, time(), own);
   } else if (entry.kind == raft::EntryKind::Configuration) {
     const auto configuration = decode<raft::Configuration>(entry.data);
     FETTLE_ASSERT_MSG(configuration.has_value(), "a committed configuration is readable");
@@ -279,7 +284,7 @@ void Member::arm_raft() {
   });
 }
 
-core::Time Member::engine_now() const { return engine_->state().now + (clock() - applied_clock_); }
+core::Time Member::engine_now() const { return engine_clock_.read(time()); }
 
 void Member::propose(core::Command command, const std::string& client, ClientDone done) {
   core::LogEntry entry;

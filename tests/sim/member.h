@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/engine_clock.h"
 #include "core/executor.h"
 #include "core/judge.h"
 #include "raft/raft.h"
@@ -164,6 +165,7 @@ class Member {
   core::Time executor_armed_ = core::kNever;
   Instant applied_clock_{0};
   Index applied_;
+  core::EngineClock engine_clock_{core::Time{}};
   Term seen_term_;
   Term led_term_;  // in which outstanding work was taken on
   std::uint64_t token_ = 0;
