@@ -106,7 +106,7 @@ std::string words(const Persist& persist) {
 std::string words(const Progress& progress) {
   std::string all(to_string(progress.state));
   all += ", match " + number(progress.match.value) + ", next " + number(progress.next.value);
-  if (progress.paused) all += ", one probe is out";
+  if (progress.state == ProgressState::Probe && progress.paused) all += ", one probe is out";
   if (!progress.inflight.empty()) all += ", unanswered " + number(progress.inflight.size());
   if (progress.snapshot != nullptr) {
     all += ", holds " + number(progress.held) + " of " + number(progress.snapshot->data.size()) +
