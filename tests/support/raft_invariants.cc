@@ -159,18 +159,22 @@ void RaftInvariants::in_force(const ServerId& name, const Raft& server) {
          text(expected.second) + " of " + std::to_string(expected.first.value));
 }
 
+/// Counted by the configuration in force, which may have changed within this step: for what was in
+/// the log before, both count.
 void RaftInvariants::first_commit(const ServerId& name, const Raft& server, Term led,
                                   const Entry& entry) {
-  // What this very step appended was not in force yet when it counted.
-  const bool before = entry.index < server.configuration_index();
-  const std::vector<ServerId> voters =
-      voters_of(before ? in_force_[name] : server.configuration());
-  const auto holders = static_cast<std::size_t>(
-      std::ranges::count_if(voters, [&](const ServerId& one) { return durable_(one, entry); }));
-  if (holders >= majority_of(voters.size())) return;
+  std::string counted;
+  const auto holds = [&](const Configuration& configuration) {
+    const std::vector<ServerId> voters = voters_of(configuration);
+    const auto holders = static_cast<std::size_t>(
+        std::ranges::count_if(voters, [&](const ServerId& one) { return durable_(one, entry); }));
+    counted = std::to_string(holders) + " of the voters of " + text(configuration);
+    return holders >= majority_of(voters.size());
+  };
+  if (entry.index < server.configuration_index() && holds(in_force_[name])) return;
+  if (holds(server.configuration())) return;
   broken(name + " in term " + std::to_string(led.value) + " commits " + text(entry) +
-         ", which is durable on only " + std::to_string(holders) + " of " +
-         std::to_string(voters.size()) + " voters");
+         ", which is durable on only " + counted);
 }
 
 void RaftInvariants::committed(const ServerId& name, const Raft& server, Term led,
