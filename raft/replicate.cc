@@ -57,14 +57,14 @@ void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendRepl
     case ProgressState::Snapshot:
       return;
     case ProgressState::Probe:
+      // Who does not even agree at index 0 knows no configuration; a heartbeat may show it.
+      if (reply.match.value == 0) return begin_snapshot(peer, progress);
       if (fettle::next(reply.match) != progress.next) return;  // an older probe's
       break;
     case ProgressState::Replicate:
       if (reply.match <= progress.match) return;  // refused before what it has accepted since
       break;
   }
-  // Who does not even agree at index 0 knows no configuration.
-  if (reply.match.value == 0) return begin_snapshot(peer, progress);
   const Index hint = log_.last_not_after(reply.hint_index, reply.hint_term);
   const Index from = std::min(fettle::next(hint), reply.match);
   progress.probe(std::max(from, fettle::next(progress.match)));
