@@ -113,9 +113,9 @@ void Group::restore(const raft::Snapshot& snapshot) {
 /// Hands Raft a snapshot once enough was applied since the last.
 void Group::compact() {
   const Index applied = driver_->applied();
-  const std::uint64_t entries = applied.value - driver_->raft().snapshot()->meta.index.value;
-  if (compacting_ == applied || (entries < kCompactEntries && log_bytes_ < kCompactBytes)) return;
-  compacting_ = applied;
+  const Index last = std::max(compacted_, driver_->raft().snapshot()->meta.index);
+  if (applied.value - last.value < kCompactEntries && log_bytes_ < kCompactBytes) return;
+  compacted_ = applied;
   log_bytes_ = 0;
   driver_->step(raft::Compact{applied, engine_.save()});
 }

@@ -173,8 +173,8 @@ class Group {
   core::Time leader_heard_;
   core::Time leader_known_;             // when one was last known
   std::optional<Term> no_leader_told_;  // the term in which its absence was told
-  std::size_t log_bytes_ = 0;  // applied since the last snapshot
-  Index compacting_;           // the snapshot that Raft was handed last
+  std::size_t log_bytes_ = 0;           // applied since the last snapshot
+  Index compacted_;                     // what Raft was handed a snapshot of last
   Index told_before_;  // entries up to here were applied, and told, before this start
   std::string told_leader_;
   Term told_term_;

@@ -36,7 +36,7 @@ api::GroupMetrics Group::gather() const {
                   .leader_changes = leader_changes_,
                   .commit_index = raft.commit_index().value,
                   .applied_index = driver_->applied().value,
-                  .log_entries = raft.log().last_index().value,
+                  .log_entries = raft.log().last_index().value - raft.log().base().value,
                   .pending_writes = proposing_.size() + writes_.size() + forwards_.size(),
                   .pending_reads = reads_.size(),
                   .persist = driver_->persist_times()};

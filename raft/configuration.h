@@ -1,6 +1,6 @@
 // Configuration: who votes, and which configuration was in force where. The one in force is a
-// function of the log (thesis 4.1): the newest in it, committed or not; what is cut off with the log
-// is forgotten here. Owns no log; Raft tells it what the log gained and lost.
+// function of the log (thesis 4.1): the newest in it, committed or not; what is cut off with the
+// log is forgotten here. Owns no log; Raft tells it what the log gained and lost.
 #pragma once
 
 #include <algorithm>

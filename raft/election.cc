@@ -1,5 +1,5 @@
-// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2), and what is done about a leader
-// that is known to be dead.
+// Elections: pre-vote (thesis 9.6), votes (3.4), check-quorum (6.2), and what is done about a
+// leader that is known to be dead.
 #include <algorithm>
 
 #include "base/check.h"
@@ -24,12 +24,21 @@ void Raft::heard_leader(const Message& message) {
   reset_election_timer();
 }
 
+/// Who is not in its own newest configuration may still be needed to elect, until that is
+/// committed: it may hold the newest log (4.2.2). It counts no vote of its own then.
+bool Raft::may_campaign() const {
+  if (is_self_voter()) return true;
+  if (configuration_index() <= commit_) return false;
+  const Index before{configuration_index().value - 1};
+  return is_voter(history_.as_of(before).configuration, config_.self);
+}
+
 void Raft::on(const LeaderLost& input) {
   if (role_ != Role::Follower || leader_.empty() || leader_ != input.server) return;
   set_role(Role::Follower, "");
   leader_heard_.reset();
   leader_lost_in_ = hard_.term;
-  if (!is_self_voter()) return say("its leader is dead");
+  if (!may_campaign()) return say("its leader is dead");
   const std::size_t rank = rank_without(input.server);
   say("its leader is dead, its rank is " + std::to_string(rank));
   if (rank == 0) return start_pre_vote("the leader is dead");
@@ -89,7 +98,7 @@ void Raft::answer_pre_vote(const Message& message, const VoteRequest& request) {
   Term shown = grant ? message.term : hard_.term;
   if (!grant && FETTLE_MUTANT(raft_prevote_true_term)) shown = Term{message.term.value - 1};
   emit(message.from, shown, VoteReply{true, grant}, When::Now);
-  const bool better = !fresh && knows_leader_lost() && role_ == Role::Follower && is_self_voter();
+  const bool better = !fresh && knows_leader_lost() && role_ == Role::Follower && may_campaign();
   if (better) start_pre_vote("the leader is dead, and its own log is newer");
 }
 

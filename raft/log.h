@@ -22,8 +22,7 @@ class Log {
   Log(Index index, Term term, std::vector<Entry> entries)
       : base_(index),
         base_term_(term),
-        entries_(std::make_move_iterator(entries.begin()),
-                 std::make_move_iterator(entries.end())) {
+        entries_(std::make_move_iterator(entries.begin()), std::make_move_iterator(entries.end())) {
     if (entries_.empty()) return;
     const Index first = entries_.front().index;
     FETTLE_ASSERT_MSG(first.value > 0 && first <= next(index), "the log follows its snapshot");

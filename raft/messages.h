@@ -67,8 +67,8 @@ struct HardState {
 };
 
 /// RequestVote, or with `pre` the question whether a vote would be given (9.6): then the message's
-/// term is the one the candidate would move to. With `transfer` its leader told it to (3.10): voters
-/// that hear that leader answer all the same.
+/// term is the one the candidate would move to. With `transfer` its leader told it to (3.10):
+/// voters that hear that leader answer all the same.
 struct VoteRequest {
   bool pre = false;
   Index last_index;
@@ -98,8 +98,8 @@ struct AppendReply {
   std::uint64_t round = 0;
 };
 
-/// InstallSnapshot, one chunk (figure 5.3): the bytes of `meta`'s data from `offset` on. `checksum` is
-/// the stable_hash of all `total` bytes.
+/// InstallSnapshot, one chunk (figure 5.3): the bytes of `meta`'s data from `offset` on. `checksum`
+/// is the stable_hash of all `total` bytes.
 struct SnapshotChunk {
   SnapshotMeta meta;
   std::uint64_t total = 0;

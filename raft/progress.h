@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -50,10 +51,11 @@ struct Progress {
 
   std::shared_ptr<const Snapshot> snapshot;  // Snapshot: the one being sent, kept until it is there
   std::uint64_t checksum = 0;
-  std::size_t held = 0;     // bytes that the peer says it has
-  std::size_t sent = 0;     // bytes sent, the peer's own included
-  bool held_known = false;  // it has answered about what was sent last
-  Instant chunk_moved{0};   // when `held` last grew
+  std::size_t held = 0;                   // bytes that the peer says it has
+  std::size_t sent = 0;                   // bytes sent, the peer's own included
+  bool held_known = false;                // it has answered about what was sent last
+  Instant chunk_moved{0};                 // when `held` last grew
+  std::optional<std::size_t> rewound_to;  // all from there on was sent again, once
 
   // A learner that is to be promoted: rounds of catching up (thesis 4.2.1).
   Index round_target;
@@ -83,6 +85,7 @@ struct Progress {
     snapshot.reset();
     held = sent = 0;
     held_known = false;
+    rewound_to.reset();
   }
   void sent_up_to(Index last, std::size_t bytes) {
     next = fettle::next(last);

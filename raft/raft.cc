@@ -77,7 +77,7 @@ void Raft::on(const Tick&) {
     return;
   }
   if (now_ < election_deadline_) return;
-  if (is_self_voter()) return start_pre_vote("no leader heard in time");
+  if (may_campaign()) return start_pre_vote("no leader heard in time");
   // Who has no vote starts no election; its leader is as silent for it as for others.
   set_role(Role::Follower, "");
   reset_election_timer();

@@ -8,8 +8,8 @@
 //      Persisted comes, so the driver has nothing to order;
 //   3. load `restore` into the machine, then apply `committed` in order.
 // The rules are those of Ongaro's thesis: pre-vote (9.6), check-quorum (6.2), commit by counting
-// only in the own term (3.6.2), a no-op at the start of a term, ReadIndex (6.4), leadership transfer
-// (3.10), membership one server at a time (4.1 to 4.3), snapshots (5). One file a concern.
+// only in the own term (3.6.2), a no-op at the start of a term, ReadIndex (6.4), leadership
+// transfer (3.10), membership one server at a time (4.1 to 4.3), snapshots (5). One file a concern.
 //
 // Planted defects for the simulator (base/check.h) are named raft_…; docs/simulator.md has them.
 #pragma once
@@ -122,6 +122,7 @@ class Raft {
   void receive(const Message& message, const VoteReply& reply);
   void answer_pre_vote(const Message& message, const VoteRequest& request);
   bool hears_a_leader() const;
+  bool may_campaign() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
   void heard_leader(const Message& message);
   void count_vote(const ServerId& voter);

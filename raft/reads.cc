@@ -1,5 +1,5 @@
-// ReadIndex (thesis 6.4): a read point is good once a majority of the voters has answered a round of
-// heartbeats that began after the read came.
+// ReadIndex (thesis 6.4): a read point is good once a majority of the voters has answered a round
+// of heartbeats that began after the read came.
 #include <algorithm>
 #include <utility>
 

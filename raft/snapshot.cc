@@ -1,8 +1,8 @@
 // Snapshots (thesis 5). Taking one: the driver hands over the machine's bytes, the log keeps a tail
-// for slow followers. Sending one: one chunk until the follower says what it holds, then a window of
-// chunks; whatever is lost is sent again from what it holds. Receiving one: chunk by chunk in order,
-// checked as a whole, then the log is replaced. A follower that agrees up to the snapshot already
-// says so and needs nothing.
+// for slow followers. Sending one: one chunk until the follower says what it holds, then a window
+// of chunks; whatever is lost is sent again from what it holds. Receiving one: chunk by chunk in
+// order, checked as a whole, then the log is replaced. A follower that agrees up to the snapshot
+// already says so and needs nothing.
 #include <algorithm>
 #include <utility>
 
@@ -66,11 +66,11 @@ void Raft::receive(const Message& message, const SnapshotChunk& chunk) {
 
 /// True once the snapshot is whole, and its bytes are those that were sent.
 bool Raft::assemble(Term sent_in, const SnapshotChunk& chunk) {
-  const bool same = incoming_ && incoming_->meta == chunk.meta &&
-                    incoming_->total == chunk.total && incoming_->checksum == chunk.checksum;
+  const bool same = incoming_ && incoming_->meta == chunk.meta && incoming_->total == chunk.total &&
+                    incoming_->checksum == chunk.checksum;
   if (!same) {
-    const bool late = incoming_ && incoming_->sent_in == sent_in &&
-                      chunk.meta.index < incoming_->meta.index;
+    const bool late =
+        incoming_ && incoming_->sent_in == sent_in && chunk.meta.index < incoming_->meta.index;
     if (late || chunk.total > kSnapshotBytesMax) return false;
     incoming_ = Incoming{chunk.meta, chunk.total, chunk.checksum, sent_in, ""};
   }
@@ -89,8 +89,8 @@ bool Raft::assemble(Term sent_in, const SnapshotChunk& chunk) {
 /// The log has no entry of the snapshot's index and term, or the leader would not have sent it:
 /// nothing of it is committed here beyond, all of it goes.
 void Raft::install() {
-  auto whole = std::make_shared<const Snapshot>(std::move(incoming_->meta),
-                                                std::move(incoming_->data));
+  auto whole =
+      std::make_shared<const Snapshot>(std::move(incoming_->meta), std::move(incoming_->data));
   incoming_.reset();
   const SnapshotMeta& meta = whole->meta;
   if (log_.last_index() > log_.base()) dirty().truncate_from = next(log_.base());
@@ -154,8 +154,11 @@ void Raft::receive(const Message& message, const SnapshotReply& reply) {
   if (!progress.held_known) {
     progress.held_known = true;  // it may be more than was sent now, or less than it had
     progress.held = progress.sent = held;
-  } else if (held <= progress.held) {
-    return;  // an older reply, or one to a chunk that came out of order
+  } else if (held < progress.held || progress.rewound_to == held) {
+    return;  // an older reply, or all from there on is sent again already
+  } else if (held == progress.held) {
+    progress.rewound_to = held;  // a chunk came before the one that is missing
+    progress.sent = held;
   }
   progress.held = held;
   progress.sent = std::max(progress.sent, held);

@@ -1,5 +1,5 @@
-// What goes into a step of Raft and what comes out of it: plain data between the core and its driver
-// (daemon/raft_driver, or the simulator).
+// What goes into a step of Raft and what comes out of it: plain data between the core and its
+// driver (daemon/raft_driver, or the simulator).
 #pragma once
 
 #include <cstddef>
@@ -27,12 +27,12 @@ struct Config {
   /// commit and a round trip, or the second deposes the first.
   Instant evidence_stagger{std::chrono::milliseconds(20)};
   std::uint64_t seed = 1;
-  std::size_t append_bytes_max = 256U * 1024;              // payload of one Append
-  std::size_t inflight_max = 64;                           // unanswered Appends a peer
-  std::size_t inflight_bytes_max = 8U * 1024 * 1024;       // and their payload
-  std::size_t chunk_bytes_max = 64U * 1024;                // of a snapshot
-  std::size_t chunks_inflight_max = 4;                     // unanswered, a peer
-  std::size_t trailing_entries = 1024;                     // kept at compaction, for slow followers
+  std::size_t append_bytes_max = 256U * 1024;         // payload of one Append
+  std::size_t inflight_max = 64;                      // unanswered Appends a peer
+  std::size_t inflight_bytes_max = 8U * 1024 * 1024;  // and their payload
+  std::size_t chunk_bytes_max = 64U * 1024;           // of a snapshot
+  std::size_t chunks_inflight_max = 4;                // unanswered, a peer
+  std::size_t trailing_entries = 1024;                // kept at compaction, for slow followers
   std::size_t uncommitted_bytes_max = 64U * 1024 * 1024;
   std::size_t reads_max = 4096;  // pending at once
   bool trace = false;
@@ -100,8 +100,8 @@ struct LeaderLost {
 using Input = std::variant<Tick, Received, Propose, Persisted, Read, Compact, AddServer,
                            RemoveServer, PromoteServer, Transfer, LeaderLost>;
 
-/// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and the
-/// hard state.
+/// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and
+/// the hard state.
 struct Persist {
   std::uint64_t batch = 0;
   std::optional<HardState> hard;

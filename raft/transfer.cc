@@ -51,7 +51,7 @@ void Raft::give_up_transfer() {
 void Raft::receive(const Message& message, const TimeoutNow&) {
   if (message.term < hard_.term || role_ == Role::Leader) return;
   if (message.term > hard_.term) become_follower(message.term, message.from, "its leader asks");
-  if (!is_self_voter()) return;
+  if (!may_campaign()) return;
   say(message.from + " asks it to take over");
   campaign(true);
 }

@@ -1,5 +1,5 @@
-// GroupStore: group.db, what a voter must not lose: snapshot, log entries, term, vote, who it is. Blocks;
-// used from the disk worker's thread only, except before the loops run.
+// GroupStore: group.db, what a voter must not lose: snapshot, log entries, term, vote, who it is.
+// Blocks; used from the disk worker's thread only, except before the loops run.
 #pragma once
 
 #include <memory>

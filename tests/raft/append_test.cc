@@ -56,7 +56,7 @@ TEST(Append, AnAppendBelowTheCommitIndexIsAnsweredWithTheCommitIndex) {
 
 TEST(Append, ARefusedProbeGoesBackToWhereTheLogsMayAgree) {
   OneServer a({"a", "b", "c"}, {Term{4}, ""},
-           {entry(1, 1), entry(1, 2), entry(4, 3), entry(4, 4), entry(4, 5)});
+              {entry(1, 1), entry(1, 2), entry(4, 3), entry(4, 4), entry(4, 5)});
   a.wins();
   const Output out =
       a.hears("b", a.raft.term().value,

@@ -45,7 +45,7 @@ inline Start first(const std::vector<ServerId>& ids) {
 class OneServer {
  public:
   explicit OneServer(const std::vector<ServerId>& ids = {"a", "b", "c"}, HardState hard = {},
-                  std::vector<Entry> log = {})
+                     std::vector<Entry> log = {})
       : OneServer(Start{std::move(hard), first(ids).snapshot, std::move(log)}) {}
   explicit OneServer(Start start, Config config = {}) : raft(named(config), start, Instant{0}) {}
 

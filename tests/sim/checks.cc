@@ -123,6 +123,8 @@ void Checks::applied(const std::string& member, Index index, const core::Engine&
     } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
       const core::Run& run = engine.state().runs.at(perform->task.key.run);
       runs_[run.id] = {run.by_person, run.force};
+      // Even if it comes to nothing: its node may be out, and counts as out from then on.
+      if (run.force) forced_ = true;
     }
   }
   const std::uint64_t mine = engine.digest();

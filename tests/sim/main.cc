@@ -155,8 +155,7 @@ class Run {
       ++total_.failed;
       total_.failures[word.seed] = word.what;
       const std::string members = order_.members == "both" ? "" : " --members " + order_.members;
-      const std::string profile =
-          order_.profile == "default" ? "" : " --profile " + order_.profile;
+      const std::string profile = order_.profile == "default" ? "" : " --profile " + order_.profile;
       const std::string mutant = order_.mutant.empty() ? "" : " --mutant " + order_.mutant;
       std::fprintf(stderr,
                    "seed %llu: %s\n  repeat: ./dev sim --first-seed %llu --seeds 1%s%s%s --trace\n",

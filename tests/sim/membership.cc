@@ -1,5 +1,5 @@
-// What an operator orders meanwhile: members come, are removed, are made voters, hand over. And what
-// drivers know of a dead leader.
+// What an operator orders meanwhile: members come, are removed, are made voters, hand over. And
+// what drivers know of a dead leader.
 #include <algorithm>
 
 #include "raft/configuration.h"
@@ -22,8 +22,8 @@ void World::order_something() {
     if (!member->is_leader()) continue;
     if (!rng_.chance(profile_.transfer_percent)) return change_members(*member);
     const bool any = rng_.chance(50);
-    return member->order(raft::Transfer{
-        0, any ? "" : members_[rng_.between(0, members_.size() - 1)]->name()});
+    return member->order(
+        raft::Transfer{0, any ? "" : members_[rng_.between(0, members_.size() - 1)]->name()});
   }
 }
 

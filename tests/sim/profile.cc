@@ -29,7 +29,7 @@ Profile draw_any(std::size_t members, Rng& rng) {
 void compacts(Profile& profile, Rng& rng) {
   profile.compact_percent = rng.between(2, 30);
   profile.trailing_entries = rng.chance(40) ? 0 : rng.between(1, 40);
-  profile.chunk_bytes_max = rng.between(100, 3000);
+  profile.chunk_bytes_max = rng.between(300, 5000);
 }
 
 }  // namespace

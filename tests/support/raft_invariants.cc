@@ -150,8 +150,7 @@ void RaftInvariants::in_force(const ServerId& name, const Raft& server) {
     expected = {i, decode<Configuration>(log.at(i).data).value()};
     break;
   }
-  if (server.configuration_index() == expected.first &&
-      server.configuration() == expected.second) {
+  if (server.configuration_index() == expected.first && server.configuration() == expected.second) {
     return;
   }
   broken(name + " goes by the configuration " + text(server.configuration()) + " of " +
