@@ -1,6 +1,6 @@
-// Every tests/raft/stories/*.txt is a test of its name: its commands give exactly its trace, and the
-// invariants hold throughout. `raft_stories_test --rewrite` puts the traces that come out into the
-// files; read the change before you keep it (docs/stories.md).
+// Every tests/raft/stories/*.txt is a test of its name: its commands give exactly its trace, and
+// the invariants hold throughout. `raft_stories_test --rewrite` puts the traces that come out into
+// the files; read the change before you keep it (docs/stories.md).
 #include <gtest/gtest.h>
 
 #include <algorithm>
