@@ -257,8 +257,8 @@ void Group::move_messages(const Args& args) {
   }
   for (const Message& message : messages) {
     if (args[0] == "deliver") deliver(message);
-    if (args[0] == "drop") headline("lost: " + message.from + " -> " + message.to + " " +
-                                    words(message));
+    if (args[0] == "drop")
+      headline("lost: " + message.from + " -> " + message.to + " " + words(message));
     if (args[0] == "repeat") network_.push_back(message);
   }
 }

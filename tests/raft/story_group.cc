@@ -109,8 +109,8 @@ void Group::tell(Host& host, const Output& out) {
 
 void Group::tell_role(Host& host) {
   const Raft& raft = *host.raft;
-  std::string role = "is " + std::string(to_string(raft.role())) + " in term " +
-                     std::to_string(raft.term().value);
+  std::string role =
+      "is " + std::string(to_string(raft.role())) + " in term " + std::to_string(raft.term().value);
   if (raft.role() == Role::Follower) {
     role += raft.leader().empty() ? ", knows no leader" : " of " + raft.leader();
   }

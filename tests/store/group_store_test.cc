@@ -119,6 +119,34 @@ TEST_F(GroupStoreTest, ASaveThatFailsLeavesNothingOfIt) {
   EXPECT_EQ(loaded->hard, raft::HardState{});
 }
 
+TEST_F(GroupStoreTest, ASnapshotComesBackWithTheTailOfTheLogThatIsLeft) {
+  save({append({entry(1, 1), entry(1, 2), entry(1, 3), entry(1, 4)})});
+  auto snapshot = std::make_shared<raft::Snapshot>();
+  snapshot->meta = {Index{3}, Term{1}, {.servers = {{.id = "a", .info = "a:1"}}}, Index{2}};
+  snapshot->data = std::string("bytes\0of the machine", 20);
+  raft::Persist taken;
+  taken.snapshot = snapshot;
+  taken.compact_to = Index{1};
+  save({taken});
+  const LoadedGroup loaded = load();
+  ASSERT_NE(loaded.snapshot, nullptr);
+  EXPECT_EQ(loaded.snapshot->meta, snapshot->meta);
+  EXPECT_EQ(loaded.snapshot->data, snapshot->data);
+  EXPECT_EQ(loaded.entries, (std::vector<raft::Entry>{entry(1, 2), entry(1, 3), entry(1, 4)}));
+}
+
+TEST_F(GroupStoreTest, AnInstalledSnapshotReplacesTheWholeLog) {
+  save({append({entry(1, 1), entry(1, 2)})});
+  auto snapshot = std::make_shared<raft::Snapshot>();
+  snapshot->meta = {Index{9}, Term{3}, {}, Index{0}};
+  raft::Persist installed;
+  installed.truncate_from = Index{1};
+  installed.snapshot = snapshot;
+  installed.compact_to = Index{9};
+  save({installed, append({entry(3, 10)})});
+  EXPECT_EQ(load().entries, (std::vector<raft::Entry>{entry(3, 10)}));
+}
+
 TEST_F(GroupStoreTest, FactsAreKeptByName) {
   EXPECT_EQ(open()->meta("incarnation").value(), std::nullopt);
   ASSERT_TRUE(open()->set_meta("incarnation", "one"));
