@@ -86,12 +86,14 @@ void Raft::campaign(bool transfer) {
 }
 
 void Raft::answer_pre_vote(const Message& message, const VoteRequest& request) {
+  const bool newer = message.term > hard_.term;
   const bool fresh = log_.up_to_date(request.last_index, request.last_term);
-  const bool grant = message.term > hard_.term && fresh && !hears_a_leader();
+  const bool grant = newer && fresh && !hears_a_leader();
   say((grant ? "grants pre-vote to " : "refuses pre-vote to ") + message.from +
       (hears_a_leader() ? ": it hears its leader"
-       : fresh          ? ""
-                        : ": its log is older"));
+       : !fresh         ? ": its log is older"
+       : !newer         ? ": its term is not newer"
+                        : ": its log is up to date"));
   // A refusal carries the true term, so that a candidate with the newest log learns it.
   Term shown = grant ? message.term : hard_.term;
   if (!grant && FETTLE_MUTANT(raft_prevote_true_term)) shown = Term{message.term.value - 1};

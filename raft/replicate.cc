@@ -60,6 +60,8 @@ void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendRepl
     case ProgressState::Snapshot:
       return;
     case ProgressState::Probe:
+      // Who does not even agree at index 0 knows no configuration; a heartbeat may show it.
+      if (reply.match.value == 0) return begin_snapshot(peer, progress);
       if (fettle::next(reply.match) != progress.next) return;  // an older probe's
       break;
     case ProgressState::Replicate:

@@ -61,7 +61,7 @@ void Raft::receive(const Message& message, const SnapshotChunk& chunk) {
   advance_commit(meta.index);
   reply.done = true;
   reply.match = commit_;
-  emit(message.from, hard_.term, reply, when_durable(commit_));
+  emit(message.from, hard_.term, reply, When::Durable);  // the snapshot of index 0 included
 }
 
 /// True once the snapshot is whole, and its bytes are those that were sent.
