@@ -40,7 +40,7 @@ Result<WalScan> look(Disk& disk, const std::string& path, const std::optional<Po
   }
   if (log) {
     FETTLE_TRY(wal, scan_wal(*log, database.get(), path + "-wal"));
-    FETTLE_CHECK(make_durable(*log, wal.bytes));
+    FETTLE_CHECK(make_durable(*log, wal.bytes, path + "-wal"));
   }
   if (size == 0 && ((promised && promised->sequence > kFirstSequence) || wal.frames > 0)) {
     return fail(Code::Corrupt, path +

@@ -167,12 +167,11 @@ Result<WalScan> scan_wal(File& log, File* database, const std::string& path) {
   return scan;
 }
 
-Status make_durable(File& log, std::uint64_t bytes) {
+Status make_durable(File& log, std::uint64_t bytes, const std::string& path) {
   if (bytes == 0) return {};
   constexpr std::uint64_t kAtOnce = 256U * 1024;
   for (std::uint64_t at = 0; at < bytes; at += kAtOnce) {
-    FETTLE_TRY(const std::string content,
-               read_whole(log, at, std::min(kAtOnce, bytes - at), "the log"));
+    FETTLE_TRY(const std::string content, read_whole(log, at, std::min(kAtOnce, bytes - at), path));
     FETTLE_CHECK(log.write(at, content));
   }
   return log.sync();

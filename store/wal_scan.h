@@ -7,8 +7,8 @@
 // (synchronous=FULL), and because Database empties the log whenever it opens one, so nothing of an
 // earlier crash lies in it: behind the last whole transaction there may be parts of one more. So a
 // wrong frame with the end of one transaction of the same generation (salts) at it or behind it may
-// be a torn one; with the ends of two it is damage. Damage to the very last transaction looks like a
-// torn one; the superblock tells them apart.
+// be a torn one; with the ends of two it is damage. Damage to the very last transaction looks like
+// a torn one; the superblock tells them apart.
 //
 // A wrong header has frames behind it only if it was damaged, or if writing the next one over it
 // failed halfway. The latter comes after all of its frames were copied into the database, so those
@@ -41,6 +41,6 @@ Result<WalScan> scan_wal(File& log, File* database, const std::string& path);
 /// kernel may show pages that it will never write; what SQLite is about to take for committed must
 /// be durable before a checkpoint, or a power loss behind it would bring an older log back over a
 /// newer database.
-Status make_durable(File& log, std::uint64_t bytes);
+Status make_durable(File& log, std::uint64_t bytes, const std::string& path);
 
 }  // namespace fettle::store

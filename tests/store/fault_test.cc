@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "store/wal_scan.h"
+#include "tests/store/memory_file.h"
 #include "tests/store/subject.h"
 #include "tests/store/tally.h"
 
@@ -263,6 +265,40 @@ TEST_P(Faults, AReadThatFailsOrEndsEarlyIsRefusedOrRecovered) {
               again);
       }
     }
+  }
+}
+
+/// The limit of what one superblock can notice, counted and not judged: power is lost before its
+/// newest slot is durable, and the end of the log is lost with it.
+TEST_P(Faults, APowerLossThatTakesTheLastTransactionToo) {
+  const auto row = subject(27, 40);
+  FaultDisk live;
+  std::unique_ptr<Subject::Opened> open;
+  const Ran ran = run(*row, live, &open);
+  ASSERT_EQ(ran.error, "");
+  const bool synced = std::string(GetParam()) == "host";
+  Platter platter;
+  std::size_t acknowledged = 0, lost = 0;
+  for (std::size_t op = 0; op < live.ops().size(); ++op) {
+    platter.take(live.ops()[op]);
+    if (acknowledged == ran.marks.size() || ran.marks[acknowledged] != op + 1) continue;
+    ++acknowledged;
+    Image image = platter.after_power_loss([](auto, auto) { return false; });
+    std::string* log = image.find(row->path() + "-wal");
+    if (log == nullptr) continue;
+    MemoryFile file(*log);
+    const auto scanned = scan_wal(file, nullptr, "log");
+    ASSERT_TRUE(scanned);
+    if (scanned->frames == 0) continue;
+    (*log)[scanned->bytes - 1] = static_cast<char>((*log)[scanned->bytes - 1] ^ 1);
+    FaultDisk disk({}, image);
+    const Verdict verdict = judge(*row, disk, acknowledged, false);
+    tally_.add(std::string(row->name()) + ": two faults: power loss, and the last transaction",
+               verdict);
+    if (verdict.judgement == Judgement::Lost) ++lost;
+  }
+  if (synced) {
+    EXPECT_EQ(lost, 0U) << "its superblock is durable before anything is acknowledged";
   }
 }
 
