@@ -20,7 +20,8 @@ const USAGE = `usage: ./dev nemesis [--minutes N] [--members 3|5] [--seed S] [--
   --minutes N      how long faults go on (3; fractions are fine, at least 0.2)
   --members N      3 or 5 (3)
   --seed S         what is done when; by chance if left out, and said
-  --faults KIND,…  only these kinds (${KINDS.join(', ')})
+  --faults KIND,…  only these kinds, of
+                   ${KINDS.join(' ')}
   --reads stale    clients take what one member knows: to see the judge say no
   --output json    the last line of stdout is one JSON object with the figures`;
 const CLIENTS = 5;
@@ -71,14 +72,31 @@ function readOptions() {
   }
 }
 
-function needed() {
-  if (process.env.FETTLE_NEMESIS_MOUNTS !== 'own') throw new Error('start it by nemesis.sh');
-  for (const file of ['fettled', 'fettle'].map((name) => path.join(BIN, name))) {
-    if (!fs.existsSync(file)) throw new Error(`${file} is missing: build first`);
-  }
-  for (const file of [CHECKER, CLOCK_SHIM]) {
-    if (!fs.existsSync(file)) throw new Error(`${file} is missing: build first`);
-  }
+/** What is missing for a run; undefined: nothing. */
+function missing() {
+  if (process.env.FETTLE_NEMESIS_MOUNTS !== 'own') return 'start it by nemesis.sh';
+  const programs = ['fettled', 'fettle'].map((name) => path.join(BIN, name));
+  const file = [...programs, CHECKER, CLOCK_SHIM].find((one) => !fs.existsSync(one));
+  return file && `${file} is missing: build first`;
+}
+
+/** The figures of a run that has not begun. */
+function emptyResult({ minutes, members, seed }) {
+  return {
+    ok: false,
+    minutes,
+    members,
+    seed,
+    operations: { ok: 0, failed: 0, unknown: 0 },
+    keys: 0,
+    faults: {},
+    violations: 0,
+    longest_unavailable_ms: 0,
+    longest_recovery_ms: 0,
+    longest_return_ms: 0,
+    asked_again: 0,
+    why: [],
+  };
 }
 
 /** Reads every key from one member after the other: what was acknowledged must be there. */
@@ -99,12 +117,14 @@ async function compareAll(scene, cluster, keys) {
       cluster.names.map(async (name) => {
         const where = { socketPath: cluster.socket(name), path: `/v1/kv/${key}?consistency=stale` };
         const { status, body } = await request(where);
-        return status === 404 ? '404' : JSON.stringify([status, { ...JSON.parse(body), stale_ms: 0 }]);
+        const said = JSON.parse(body);
+        return status === 404 ? '404' : JSON.stringify([status, said.value, said.revision]);
       }),
     );
     if (scene.bus.failure) throw scene.bus.failure;
     if (new Set(answers).size > 1) {
-      throw new Error(`members differ on ${key}: ${cluster.names.map((n, i) => `${n} ${answers[i]}`).join('; ')}`);
+      const each = cluster.names.map((name, i) => `${name} ${answers[i]}`);
+      throw new Error(`members differ on ${key}: ${each.join('; ')}`);
     }
   }
 }
@@ -112,7 +132,8 @@ async function compareAll(scene, cluster, keys) {
 function checkHistory(file, result) {
   const checker = spawnSync(CHECKER, ['--output', 'json', file], { maxBuffer: CHECKER_BYTES_MAX });
   if (checker.status !== 0 && checker.status !== 1) {
-    result.why.push(`fettle-linearizability: ${checker.stderr} (${checker.error ?? checker.status})`);
+    const how = checker.error ?? checker.status;
+    result.why.push(`fettle-linearizability: ${checker.stderr} (${how})`);
     return;
   }
   const judged = JSON.parse(checker.stdout);
@@ -185,13 +206,17 @@ async function play(scene, options, result, say) {
 function tell(history, keys) {
   const { ok, failed, unknown } = history.operations;
   const gap = (history.longestUnavailableMs / 1000).toFixed(1);
-  return `${ok} operations, ${failed} failed, ${unknown} unknown, ${keys.all.length} keys; longest without a write ${gap} s`;
+  return (
+    `${ok} operations, ${failed} failed, ${unknown} unknown, ${keys.all.length} keys; ` +
+    `longest without a write ${gap} s`
+  );
 }
 
 /** Logs, history and data stay, for who looks into it. */
 function keep(scene) {
   const data = path.join(scene.folder, 'data');
-  if (fs.existsSync(data)) fs.cpSync(data, path.join(scene.folder, 'data-kept'), { recursive: true });
+  const copy = path.join(scene.folder, 'data-kept'); // the mounts go with the namespace
+  if (fs.existsSync(data)) fs.cpSync(data, copy, { recursive: true });
   for (const tail of scene.processes.tails(LOG_LINES)) console.error(tail);
 }
 
@@ -206,9 +231,13 @@ async function end(scene, keepFolder) {
 function report(result, print) {
   for (const text of result.counterexamples ?? []) console.error(text);
   for (const reason of result.why) console.error(`nemesis: ${reason}`);
-  print(`operations ${JSON.stringify(result.operations)}, ${result.keys} keys, ${result.violations} violations`);
+  const { operations, keys, violations } = result;
+  print(`operations ${JSON.stringify(operations)}, ${keys} keys, ${violations} violations`);
   print(`faults ${JSON.stringify(result.faults)}`);
-  print(`after healing a write within ${result.longest_recovery_ms} ms, all back within ${result.longest_return_ms} ms`);
+  print(
+    `after healing a write within ${result.longest_recovery_ms} ms, ` +
+      `all back within ${result.longest_return_ms} ms`,
+  );
   print(`longest without a write ${result.longest_unavailable_ms} ms`);
   print(result.ok ? 'Nothing was lost.' : 'NOT all was well.');
 }
@@ -219,9 +248,12 @@ async function main() {
   const began = performance.now();
   const say = (text) =>
     print(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)}  ${text}`);
-  const { minutes, members, seed } = options;
-  const result = { ok: false, minutes, members, seed, operations: {}, keys: 0, faults: {}, violations: 0, why: [] };
-  needed();
+  const result = emptyResult(options);
+  const lacks = missing();
+  if (lacks) {
+    console.error(`nemesis: ${lacks}`);
+    process.exit(2);
+  }
   const scene = new Scene();
   let interrupted = null;
   process.on('exit', () => scene.processes.killAllNow());
@@ -235,7 +267,8 @@ async function main() {
   try {
     await play(scene, options, result, say);
   } catch (error) {
-    result.why.push(scene.bus.failure instanceof Interrupted ? scene.bus.failure.message : error.message);
+    const { failure } = scene.bus;
+    result.why.push(failure instanceof Interrupted ? failure.message : error.message);
   }
   result.ok = result.why.length === 0;
   const kept = !result.ok && !interrupted;
