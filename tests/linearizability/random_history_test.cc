@@ -240,7 +240,7 @@ void spoil(std::vector<Operation>& history, Rng& rng) {
 
 TEST(RandomHistories, ShortOnesAreJudgedAsByTryingEveryOrder) {
   std::size_t good = 0, bad = 0;
-  for (std::uint64_t seed = 1; seed <= 20'000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 10'000; ++seed) {
     Rng rng(seed);
     std::vector<Operation> history = Execution(seed, rng.between(2, 4), 15).run(rng.between(3, 8));
     for (std::uint64_t i = rng.between(0, 4); i > 0; --i) spoil(history, rng);
@@ -252,18 +252,18 @@ TEST(RandomHistories, ShortOnesAreJudgedAsByTryingEveryOrder) {
         << verdict.text;
     ++(expected ? good : bad);
   }
-  EXPECT_GT(good, 2'500U);
-  EXPECT_GT(bad, 2'500U);
+  EXPECT_GT(good, 1'250U);
+  EXPECT_GT(bad, 1'250U);
 }
 
-TEST(RandomHistories, AThousandKeysAreCheap) {
+TEST(RandomHistories, AKeyIsCheap) {
   std::size_t configurations = 0;
-  for (std::uint64_t seed = 1; seed <= 1'000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     const Verdict verdict = check(Execution(seed, 5, 5).run(200));
     ASSERT_EQ(verdict.answer, Answer::Linearizable) << "seed " << seed << "\n" << verdict.text;
     configurations += verdict.configurations;
   }
-  EXPECT_LT(configurations / 1'000, 20'000U);
+  EXPECT_LT(configurations / 300, 20'000U);
 }
 
 }  // namespace
