@@ -95,6 +95,7 @@ function emptyResult({ minutes, members, seed }) {
     longest_recovery_ms: 0,
     longest_return_ms: 0,
     asked_again: 0,
+    ended_on_full_disk: 0,
     why: [],
   };
 }
@@ -179,6 +180,7 @@ async function play(scene, options, result, say) {
     result.longest_recovery_ms = Math.round(torment.recoveredMsMax);
     result.longest_return_ms = Math.round(torment.returnedMsMax);
     result.asked_again = history.askedAgain;
+    result.ended_on_full_disk = cluster.endedOnFullDisk;
   };
   const { reads } = options;
   const stop = startClients(scene, { cluster, history, keys, reads, rng });
