@@ -18,6 +18,7 @@ const FILL_TRIES_MAX = 50;
 const ASK_MS = 1000;
 const SETTLED_MS = 30000;
 const LOOK_AGAIN_MS = 100;
+const STOPPED = 'exit code 0';
 const DISK_FAILED = 'exit code 74';
 /** Nothing to watch: the log holds only what clients write. */
 const SPEC = 'version: 1\n';
@@ -90,6 +91,13 @@ class Cluster {
 
   kill(name) {
     return this.scene.processes.kill(name).exit;
+  }
+
+  /** SIGTERM; an end that is not clean is an error. */
+  async stop(name) {
+    const one = this.scene.processes.kill(name, 'SIGTERM');
+    await one.exit;
+    if (one.how !== STOPPED) throw new Error(`${name} ended with ${one.how} after SIGTERM`);
   }
 
   launch(name) {

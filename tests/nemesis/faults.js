@@ -56,6 +56,16 @@ const KINDS = {
 
   kill_leader: async (cluster, rng) => killed(cluster, await leaderOf(cluster, rng)),
 
+  stop: (cluster, rng) => {
+    const name = rng.pick(cluster.names);
+    return {
+      what: `SIGTERM to ${name}`,
+      touches: [process(name)],
+      begin: () => cluster.stop(name),
+      end: () => cluster.launch(name),
+    };
+  },
+
   kill_all: (cluster) => ({
     what: 'kill -9 all',
     touches: cluster.names.map(process),
