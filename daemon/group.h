@@ -240,7 +240,9 @@ class Group {
   std::map<std::string, std::pair<Peer, core::Time>> leaving_;
   bool was_member_ = false;
 
-  std::uint64_t next_token_ = 1;
+  // Begins by chance: a peer's late reply to what this member asked before its last start names a
+  // number that is not used again.
+  std::uint64_t next_token_ = config_.seed;
   std::map<std::uint64_t, std::pair<std::string, WriteDone>>
       proposing_;                                 // by token, until accepted
   std::map<std::uint64_t, PendingWrite> writes_;  // by log index

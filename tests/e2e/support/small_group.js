@@ -1,5 +1,6 @@
-// A group of three members with a spec of the test's own, on loopback or each in a host of its own
-// (a network namespace). Members are asked over their local sockets, which any namespace reaches.
+// A group of members (three by default) with a spec of the test's own, on loopback or each in a host
+// of its own (a network namespace). Members are asked over their local sockets, which any namespace
+// reaches.
 'use strict';
 
 const fs = require('node:fs');
@@ -17,16 +18,18 @@ class SmallGroup {
    * `hosts`: by member {address, run}, where `run` goes before its command; default: loopback.
    * `certified`: further names that get a certificate. `exec`: programs that each member may run.
    */
-  static async make(scene, { spec, allow = {}, hosts = {}, certified = [], exec = [] }) {
+  static async make(scene, options) {
+    const { spec, names = NAMES, allow = {}, hosts = {}, certified = [], exec = [] } = options;
     const group = new SmallGroup();
     group.scene = scene;
     group.exec = exec;
     group.tls = path.join(scene.folder, 'tls');
     await runToEnd(FETTLE, [
-      'init', 'tls', '--cluster', 'test', '--member', [...NAMES, ...certified].join(','), '--out', group.tls,
+      'init', 'tls', '--cluster', 'test', '--member', [...names, ...certified].join(','),
+      '--out', group.tls,
     ]);
     group.members = [];
-    for (const name of NAMES) {
+    for (const name of names) {
       const { address = '127.0.0.1', run = [] } = hosts[name] || {};
       group.members.push({
         name,
@@ -72,11 +75,18 @@ allow: {haproxy: [${one.allow.join(', ')}], exec: [${this.exec.map((one) => JSON
 
   /** Starts members and waits until each knows a leader and has caught up. */
   async start(...names) {
-    for (const name of names) {
-      const { run, file } = this.member(name);
-      const [command, ...args] = [...run, FETTLED, '--config', file];
-      this.scene.processes.start(name, command, args);
-    }
+    for (const name of names) this.launch(name);
+    await this.ready(...names);
+  }
+
+  /** Starts a member and waits for nothing. */
+  launch(name) {
+    const { run, file } = this.member(name);
+    const [command, ...args] = [...run, FETTLED, '--config', file];
+    return this.scene.processes.start(name, command, args);
+  }
+
+  async ready(...names) {
     for (const name of names) {
       await untilAnswers(this.scene.bus, `${name} is ready`, READY_MS, {
         socketPath: this.member(name).socket,
