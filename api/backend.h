@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,17 @@ struct Snapshot {
   std::int64_t stale_ms = 0;  // since this member last heard its leader, or led
 };
 
+/// What is asked of the key-value store: one key, or every key that begins with `key`.
+struct KvQuery {
+  std::string key;
+  bool prefix = false;
+};
+struct KvRead {
+  std::uint64_t revision = 0;  // of the whole store
+  std::map<std::string, core::KvValue> values;
+  std::int64_t stale_ms = 0;  // as in Snapshot
+};
+
 struct ParseOutcome {
   std::optional<core::Spec> spec;
   std::vector<std::string> errors;
@@ -53,6 +65,9 @@ class Backend {
   virtual ~Backend() = default;
   /// The state; `linearizable`: as of after this call, which needs a leader.
   virtual void read(bool linearizable, std::function<void(Result<Snapshot>)> done) = 0;
+  /// As read(), for the key-value store alone.
+  virtual void read_kv(KvQuery query, bool linearizable,
+                       std::function<void(Result<KvRead>)> done) = 0;
   /// Commits the command; the same key (never empty) is applied once and gets the kept answer
   /// again. InDoubt: it may or may not have happened.
   virtual void write(core::Command command, std::string key,

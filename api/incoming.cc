@@ -99,6 +99,8 @@ Request read_head(lws* connection) {
   }
   request.query = query_of(connection);
   request.content_type = header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
+  request.if_match = header(connection, WSI_TOKEN_HTTP_IF_MATCH);
+  if (request.if_match.empty()) request.if_match = custom_header(connection, "if-match:");
   request.idempotency_key = custom_header(connection, "idempotency-key:");
   if (request.idempotency_key.empty()) request.idempotency_key = fresh_key();
   request.may_write = is_local(connection);

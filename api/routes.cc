@@ -6,12 +6,13 @@
 #include "api/routes.h"
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "api/answers.h"
 #include "api/exposition.h"
+#include "api/kv_routes.h"
 #include "api/spec_diff.h"
 #include "api/views.h"
 
@@ -22,36 +23,10 @@ using nlohmann::ordered_json;
 
 namespace {
 
-using Done = std::function<void(Response)>;
-using Answered = std::function<Response(const core::ClientAnswer&)>;
-
 constexpr std::size_t kReasonBytesMax = 1024;
 constexpr std::size_t kFilesMax = 1024;
 constexpr core::Duration kFreezeDefault = std::chrono::hours(1);
 constexpr core::Duration kFreezeMax = std::chrono::hours(24 * 30);
-
-Response ok(const ordered_json& body) { return {200, "application/json", dump(body) + "\n"}; }
-
-Response error(const Error& error, const std::string& path) {
-  return error_response(http_status(error.code), std::string(to_string(error.code)), error.what,
-                        path);
-}
-
-/// As error(), with the key to ask again if nobody knows whether it happened.
-Response write_error(Error failed, const Request& request) {
-  if (failed.code == Code::Timeout) failed.code = Code::InDoubt;
-  if (failed.code != Code::InDoubt) return error(failed, request.path);
-  ordered_json body = error_view(to_string(failed.code), failed.what, request.path);
-  body["error"]["key"] = request.idempotency_key;
-  return {http_status(failed.code), "application/json", dump(body) + "\n"};
-}
-
-std::optional<std::uint64_t> to_number(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 /// `250ms`, `1s`, `5m`, `2h`, `30d`.
 std::optional<core::Duration> to_duration(std::string_view text) {
@@ -77,13 +52,10 @@ bool query_flag(const Request& request, const char* name) {
 /// A read: the view of a fresh (or, if asked for, stale) snapshot.
 void read(const Request& request, Backend& backend, Done done,
           std::function<Result<ordered_json>(const Snapshot&)> view) {
-  const auto consistency = request.query.find("consistency");
-  const bool stale = consistency != request.query.end() && consistency->second == "stale";
-  if (consistency != request.query.end() && !stale && consistency->second != "linearizable") {
-    return done(error({Code::Invalid, "consistency is linearizable or stale"}, request.path));
-  }
-  backend.read(!stale, [path = request.path, stale, done = std::move(done),
-                        view = std::move(view)](Result<Snapshot> snapshot) {
+  const auto stale = wants_stale(request);
+  if (!stale) return done(error(stale.error(), request.path));
+  backend.read(!*stale, [path = request.path, stale = *stale, done = std::move(done),
+                         view = std::move(view)](Result<Snapshot> snapshot) {
     if (!snapshot) return done(error(snapshot.error(), path));
     auto body = view(*snapshot);
     if (!body) return done(error(body.error(), path));
@@ -130,17 +102,6 @@ Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kin
   if (kind == "runs") return ordered_json{{"runs", runs_view(state)}};
   if (kind == "spec") return spec_view(state);
   return fail(Code::NotFound, "no such path");
-}
-
-void write(const Request& request, Backend& backend, core::Command command, Done done,
-           Answered view) {
-  backend.write(
-      std::move(command), request.idempotency_key,
-      [request, done = std::move(done), view = std::move(view)](Result<core::ClientAnswer> answer) {
-        if (!answer) return done(write_error(answer.error(), request));
-        if (!answer->ok) return done(write_error({answer->code, answer->text}, request));
-        done(view(*answer));
-      });
 }
 
 Response message_view(const core::ClientAnswer& answer) { return ok({{"message", answer.text}}); }
@@ -325,6 +286,7 @@ void get(const Request& request, Backend& backend, const std::vector<std::string
                                 : Response{503, "text/plain", "no leader is known yet\n"});
   }
   if (request.path == "/metrics") return metrics(request, backend, std::move(done));
+  if (is_kv(request.path)) return get_kv(request, backend, std::move(done));
   if (request.path == "/") {
     return done({200, "text/plain", "fettled: ask /v1/status, or the fettle command\n"});
   }
@@ -413,8 +375,11 @@ void route(const Request& request, Backend& backend, std::function<void(Response
   if (request.method == "GET" || request.method == "HEAD") {
     return get(request, backend, parts, std::move(done));
   }
-  if (request.method != "POST") {
-    return done(error_response(405, "method_not_allowed", "GET or POST", request.path));
+  const bool changes_kv =
+      is_kv(request.path) && (request.method == "PUT" || request.method == "DELETE");
+  if (request.method != "POST" && !changes_kv) {
+    return done(error_response(405, "method_not_allowed",
+                               "GET or POST; PUT and DELETE for /v1/kv/KEY", request.path));
   }
   if (!request.may_write) {
     return done(error_response(
@@ -424,6 +389,8 @@ void route(const Request& request, Backend& backend, std::function<void(Response
     return done(error({Code::Invalid, "Idempotency-Key is 1 to 128 printable ASCII characters"},
                       request.path));
   }
+  if (request.method == "PUT") return put_kv(request, backend, std::move(done));
+  if (request.method == "DELETE") return delete_kv(request, backend, std::move(done));
   post(request, backend, parts, std::move(done));
 }
 

@@ -16,7 +16,8 @@ struct Request {
   std::map<std::string, std::string> query;
   std::string content_type;
   std::string
-      idempotency_key;  // the client's, or one that the server made; never empty for a write
+      idempotency_key;   // the client's, or one that the server made; never empty for a write
+  std::string if_match;  // the header's, as it came
   std::string body;
   bool may_write = false;  // came over the local socket
   std::string who;         // who asked, for the journal

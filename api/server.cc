@@ -1,15 +1,12 @@
 // libwebsockets drives this by callbacks on our loop; one exchange at a time on a connection.
 // Happy path: HTTP (→ HTTP_BODY … → HTTP_BODY_COMPLETION) → route → its answer comes later →
-// WRITEABLE: head, then body in parts → the transaction is completed and the connection kept. An
-// event stream stays in WRITEABLE for its lifetime: it has a place in the ring and takes what comes
-// after it. Failures: a body we refuse (answered at once, what still comes is thrown away, then
-// closed); the connection closes first (the answer finds nobody); a client that neither sends nor
-// reads in time (closed); a stream that falls so far behind that the ring dropped its place
-// (closed).
+// WRITEABLE: head, then body in parts → the transaction is completed and the connection kept. A
+// stream (streams.cc) stays in WRITEABLE for its lifetime. Failures: a body we refuse (answered at
+// once, what still comes is thrown away, then closed); the connection closes first (the answer
+// finds nobody); a client that neither sends nor reads in time (closed).
 #include "api/server.h"
 
 #include <grp.h>
-#include <libwebsockets.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,51 +16,17 @@
 #include <map>
 #include <string_view>
 
-#include "api/events.h"
+#include "api/http.h"
 #include "api/incoming.h"
-#include "api/routes.h"
-#include "io/timer.h"
+#include "api/kv_routes.h"
 
 namespace fettle::api {
 namespace {
 
-constexpr std::size_t kPartBytes = 32U * 1024;
-constexpr std::size_t kBatchEvents = 64;
-constexpr int kStreamSendBufferBytes = 64 * 1024;
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 
-/// libwebsockets keeps one for each connection.
-struct PerConnection {
-  std::uint64_t exchange = 0;  // 0: none
-};
-
-struct Exchange {
-  lws* connection = nullptr;
-  Request request;
-  Response response;
-  bool dispatched = false;
-  bool body_complete = false;  // all of it came, or there is none
-  bool answered = false;
-  bool head_sent = false;
-  bool close_after = false;
-  bool lingering = false;  // answered; waits for the client to close, or for its time to end
-  std::size_t thrown_away_bytes = 0;
-  std::size_t sent = 0;
-
-  bool streaming = false;
-  bool stream_begun = false;  // something but the opening was sent
-  bool unread = false;        // the last part waits for the client to read
-  EventId place;
-  std::string pending;
-};
-
-bool send_part(lws* connection, std::string_view bytes, bool last) {
-  std::string buffer(LWS_PRE, '\0');
-  buffer += bytes;
-  auto* data = reinterpret_cast<unsigned char*>(buffer.data()) + LWS_PRE;
-  const int sent =
-      lws_write(connection, data, bytes.size(), last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
-  return sent >= static_cast<int>(bytes.size());
+bool takes_body(const Request& request) {
+  return request.method == "POST" || request.method == "PUT";
 }
 
 bool send_head(const Exchange& exchange) {
@@ -91,54 +54,14 @@ bool send_head(const Exchange& exchange) {
 
 }  // namespace
 
-struct Server::Http {
-  io::Loop& loop;
-  Backend& backend;
-  int client_timeout_s;
-  lws_context* context = nullptr;
-  std::map<std::uint64_t, Exchange> exchanges;
-  std::uint64_t last_exchange = 0;
-  lws_vhost* local = nullptr;
-  int tcp_connections = 0;
-  int local_connections = 0;
-  EventRing ring;
-  io::Timer heartbeat;
-  /// Shared with answers under way, which may come when this is gone.
-  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
-  std::array<lws_protocols, 2> protocols{};  // the second one ends the list
-  std::array<void*, 1> loops{};
-
-  Http(io::Loop& on, Backend& behind, const ServerConfig& config)
-      : loop(on),
-        backend(behind),
-        client_timeout_s(static_cast<int>(config.client_timeout.count())),
-        heartbeat(on) {}
-
-  Status listen(const ServerConfig& config);
-  lws_vhost* add_listener(const char* name, const std::string& where, int port, bool unix_socket);
-
-  static int on_event(lws* connection, lws_callback_reasons reason, void* user, void* in,
-                      std::size_t size) noexcept;
-  int& connections_of(lws* connection);
-  bool full(lws* listener);
-  int begin(lws* connection, PerConnection& own);
-  int body(PerConnection& own, const char* bytes, std::size_t size);
-  int body_complete(PerConnection& own);
-  void dispatch(std::uint64_t id);
-  void answer(Exchange& exchange, Response response);
-  void begin_events(Exchange& exchange);
-  void begin_stream(Exchange& exchange, const std::string& last_seen);
-  int writable(PerConnection& own);
-  int send_body(PerConnection& own, Exchange& exchange);
-  int send_events(Exchange& exchange);
-  void beat();
-  void forget(PerConnection& own);
-  Exchange* find(std::uint64_t id);
-  void limit(lws* connection) {
-    lws_set_timeout(connection, PENDING_TIMEOUT_HTTP_CONTENT, client_timeout_s);
-  }
-  static void no_limit(lws* connection) { lws_set_timeout(connection, NO_PENDING_TIMEOUT, 0); }
-};
+bool send_part(lws* connection, std::string_view bytes, bool last) {
+  std::string buffer(LWS_PRE, '\0');
+  buffer += bytes;
+  auto* data = reinterpret_cast<unsigned char*>(buffer.data()) + LWS_PRE;
+  const int sent =
+      lws_write(connection, data, bytes.size(), last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
+  return sent >= static_cast<int>(bytes.size());
+}
 
 int Server::Http::on_event(lws* connection, lws_callback_reasons reason, void* user, void* in,
                            std::size_t size) noexcept {
@@ -201,16 +124,16 @@ int Server::Http::begin(lws* connection, PerConnection& own) {
   exchange.connection = connection;
   exchange.request = read_head(connection);
   BodyLength length = body_length(connection, exchange.request.path, kBodyBytesMax);
-  const bool is_post = exchange.request.method == "POST";
+  const bool reads_body = takes_body(exchange.request);
   // Without a length libwebsockets waits for a body that will not come, and it passes one on only
   // for some methods: such a connection is not kept.
   exchange.close_after = length.refused.has_value() ||
                          (!length.given && exchange.request.method != "GET") ||
-                         (length.bytes > 0 && !is_post);
+                         (length.bytes > 0 && !reads_body);
   exchange.body_complete = !length.refused && length.bytes == 0;
   if (length.refused) {
     answer(exchange, std::move(*length.refused));
-  } else if (exchange.body_complete || !is_post) {
+  } else if (exchange.body_complete || !reads_body) {
     dispatch(own.exchange);
   } else {
     limit(connection);
@@ -245,6 +168,10 @@ void Server::Http::dispatch(std::uint64_t id) {
   if (exchange.request.method == "GET" && exchange.request.path == "/v1/events") {
     return begin_events(exchange);
   }
+  if (exchange.request.method == "GET" && exchange.request.path == kKvPath &&
+      exchange.request.query.contains("watch")) {
+    return begin_watch(id, exchange);
+  }
   route(exchange.request, backend, [this, id, still = alive](Response response) {
     if (!*still) return;
     if (Exchange* asked = find(id); asked != nullptr) answer(*asked, std::move(response));
@@ -258,44 +185,6 @@ void Server::Http::answer(Exchange& exchange, Response response) {
   lws_callback_on_writable(exchange.connection);
 }
 
-void Server::Http::begin_events(Exchange& exchange) {
-  const Request& request = exchange.request;
-  const auto since = request.query.find("since");
-  if (since == request.query.end()) {
-    return begin_stream(exchange, custom_header(exchange.connection, "last-event-id:"));
-  }
-  const auto id = parse_event_id(since->second);
-  if (!id) {
-    return answer(exchange,
-                  error_response(400, "invalid", "since is an index, or index.n", request.path));
-  }
-  const EventRing::Batch batch = ring.after(*id, EventRing::kKept);
-  Response response{200, "application/x-ndjson", batch.gap ? gap_line() : ""};
-  for (const core::Event* event : batch.events) response.body += event_line(*event);
-  answer(exchange, std::move(response));
-}
-
-void Server::Http::begin_stream(Exchange& exchange, const std::string& last_seen) {
-  const auto id = last_seen.empty() ? ring.newest() : parse_event_id(last_seen);
-  if (!id) {
-    return answer(exchange, error_response(400, "invalid", "Last-Event-ID is index.n",
-                                           exchange.request.path));
-  }
-  const auto streams =
-      std::ranges::count_if(exchanges, [](const auto& entry) { return entry.second.streaming; });
-  if (streams >= kStreamsMax) {
-    return answer(exchange, error_response(503, "busy", "too many event streams are open",
-                                           exchange.request.path));
-  }
-  // The kernel would take megabytes before a client that does not read is seen.
-  setsockopt(lws_get_socket_fd(exchange.connection), SOL_SOCKET, SO_SNDBUF, &kStreamSendBufferBytes,
-             sizeof(kStreamSendBufferBytes));
-  exchange.streaming = true;
-  exchange.place = *id;
-  exchange.pending = ": fettle\n\n";
-  answer(exchange, {200, "text/event-stream", ""});
-}
-
 int Server::Http::writable(PerConnection& own) {
   Exchange* exchange = find(own.exchange);
   if (exchange == nullptr || !exchange->answered) return 0;
@@ -305,7 +194,7 @@ int Server::Http::writable(PerConnection& own) {
     lws_callback_on_writable(exchange->connection);
     return 0;
   }
-  return exchange->streaming ? send_events(*exchange) : send_body(own, *exchange);
+  return exchange->streaming ? send_stream(*exchange) : send_body(own, *exchange);
 }
 
 int Server::Http::send_body(PerConnection& own, Exchange& exchange) {
@@ -331,37 +220,6 @@ int Server::Http::send_body(PerConnection& own, Exchange& exchange) {
   no_limit(connection);
   forget(own);
   return lws_http_transaction_completed(connection) != 0 ? -1 : 0;
-}
-
-int Server::Http::send_events(Exchange& exchange) {
-  if (exchange.pending.empty()) {
-    const EventRing::Batch batch = ring.after(exchange.place, kBatchEvents);
-    if (batch.gap && exchange.stream_begun) return -1;
-    if (batch.gap) exchange.pending = sse_gap();
-    for (const core::Event* event : batch.events) exchange.pending += sse_text(*event);
-    if (!batch.events.empty()) exchange.place = id_of(*batch.events.back());
-    if (!exchange.pending.empty()) exchange.stream_begun = true;
-  }
-  if (exchange.pending.empty()) {
-    exchange.unread = false;
-    no_limit(exchange.connection);
-    return 0;
-  }
-  const std::string part = exchange.pending.substr(0, kPartBytes);
-  exchange.pending.erase(0, part.size());
-  if (!send_part(exchange.connection, part, false)) return -1;
-  exchange.unread = true;
-  limit(exchange.connection);
-  lws_callback_on_writable(exchange.connection);
-  return 0;
-}
-
-void Server::Http::beat() {
-  for (auto& [id, exchange] : exchanges) {
-    if (!exchange.streaming || exchange.unread) continue;
-    exchange.pending += ":\n\n";
-    lws_callback_on_writable(exchange.connection);
-  }
 }
 
 lws_vhost* Server::Http::add_listener(const char* name, const std::string& where, int port,
@@ -430,13 +288,6 @@ Server::~Server() {
   lws_context_destroy(http_->context);
   for (int i = 0; i < kTurns; ++i) http_->loop.turn();
   lws_context_destroy(http_->context);
-}
-
-void Server::publish(std::span<const core::Event> events) {
-  for (const core::Event& event : events) http_->ring.add(event);
-  for (auto& [id, exchange] : http_->exchanges) {
-    if (exchange.streaming) lws_callback_on_writable(exchange.connection);
-  }
 }
 
 }  // namespace fettle::api

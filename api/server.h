@@ -11,6 +11,7 @@
 
 #include "api/backend.h"
 #include "base/result.h"
+#include "core/effect.h"
 #include "core/state.h"
 #include "io/loop.h"
 
@@ -30,8 +31,9 @@ class Server {
   /// Connections at once; the local socket has its own, so that TCP cannot lock an operator out.
   static constexpr int kTcpConnectionsMax = 192;
   static constexpr int kLocalConnectionsMax = 64;
-  /// Event streams at once.
+  /// Event streams and watches at once; a watch may begin with all of the store.
   static constexpr int kStreamsMax = 128;
+  static constexpr int kWatchesMax = 32;
 
   static Result<std::unique_ptr<Server>> start(io::Loop& loop, Backend& backend,
                                                const ServerConfig& config);
@@ -43,6 +45,8 @@ class Server {
 
   /// New events, in order: for the streams, and kept (EventRing::kKept) for those that come back.
   void publish(std::span<const core::Event> events);
+  /// New changes of the key-value store, in order: for those who watch it.
+  void publish(std::span<const core::effect::KvChanged> changes);
 
  private:
   struct Http;

@@ -93,6 +93,7 @@ ordered_json status_view(const Snapshot& snapshot) {
             {"term", snapshot.group.term},
             {"leader", leader},
             {"commit_index", snapshot.group.commit_index},
+            {"level", state.level},
             {"members", members_view(snapshot)}}},
           {"services", services_view(state)},
           {"open_incidents", open_incidents(state)},

@@ -144,11 +144,19 @@ Result<std::string> Client::get_text(const std::string& path) {
 }
 
 Result<ordered_json> Client::post(const std::string& path, const ordered_json& body) {
-  const io::HttpRequest request{
-      .method = "POST",
+  return write("POST", path, body);
+}
+
+Result<ordered_json> Client::write(const std::string& method, const std::string& path,
+                                   const ordered_json& body,
+                                   const std::map<std::string, std::string>& headers) {
+  io::HttpRequest request{
+      .method = method,
       .path = path,
       .headers = {{"Content-Type", "application/json"}, {"Idempotency-Key", new_key()}},
-      .body = body.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
+      .body = body.is_null() ? ""
+                             : body.dump(-1, ' ', false, ordered_json::error_handler_t::replace)};
+  request.headers.insert(headers.begin(), headers.end());
   Result<ordered_json> answered = fail(Code::InDoubt, "");
   for (int i = 0; i < kTriesInDoubt; ++i) {
     FETTLE_TRY(const io::HttpAnswer answer, ask(request, kTimeout, nullptr));

@@ -29,6 +29,10 @@ class Client {
   /// The answer's JSON; an error that the daemon answered keeps its code and text.
   Result<ordered_json> get(const std::string& path);
   Result<ordered_json> post(const std::string& path, const ordered_json& body);
+  /// `headers` beside those that every write carries; without a body if it is null.
+  Result<ordered_json> write(const std::string& method, const std::string& path,
+                             const ordered_json& body,
+                             const std::map<std::string, std::string>& headers = {});
   /// The answer's lines (newline-delimited JSON).
   Result<std::string> get_text(const std::string& path);
   /// Calls `on_event` with the data of each server-sent event until the stream ends; `last_id` is

@@ -48,6 +48,12 @@ struct EventOptions {
   bool follow = false;
   std::string since;
 };
+struct KvOptions {
+  std::string key;  // or the prefix to watch
+  std::string value;
+  std::string if_revision;
+  std::string since;
+};
 struct TlsOptions {
   std::string cluster;
   std::vector<std::string> members;
@@ -69,6 +75,12 @@ int cancel(const Common& common, const RunOptions& options);
 int retry(const Common& common, const RunOptions& options);
 int freeze(const Common& common, const FreezeOptions& options);
 int unfreeze(const Common& common, const FreezeOptions& options);
+int kv_get(const Common& common, const KvOptions& options);
+/// The value is JSON.
+int kv_put(const Common& common, const KvOptions& options);
+int kv_delete(const Common& common, const KvOptions& options);
+/// Tells each change as a line of JSON, until it is interrupted; goes on where it was cut.
+int kv_watch(const Common& common, const KvOptions& options);
 int init_tls(const Common& common, const TlsOptions& options);
 
 }  // namespace fettle::cli

@@ -24,6 +24,7 @@ struct Chosen {
   cli::RunOptions run;
   cli::FreezeOptions freeze;
   cli::EventOptions events;
+  cli::KvOptions kv;
   cli::TlsOptions tls;
 };
 
@@ -126,6 +127,34 @@ void add_acts(CLI::App& app, Chosen& chosen) {
       [&] { chosen.act = [&] { return cli::unfreeze(chosen.common, chosen.freeze); }; });
 }
 
+void add_kv(CLI::App& app, Chosen& chosen) {
+  auto* kv = app.add_subcommand("kv", "the group's key-value store");
+  kv->require_subcommand(1);
+  const auto verb = [&](const char* name, const char* help, auto act) {
+    auto* command = kv->add_subcommand(name, help);
+    command->callback(
+        [&chosen, act] { chosen.act = [&chosen, act] { return act(chosen.common, chosen.kv); }; });
+    return command;
+  };
+  const auto on_key = [&](CLI::App* command) {
+    command->add_option("key", chosen.kv.key, "the key")->required();
+    return command;
+  };
+  const auto conditional = [&](CLI::App* command) {
+    command->add_option("--if-revision", chosen.kv.if_revision,
+                        "only if the key is at this revision; 0: only if it does not exist");
+  };
+  on_key(verb("get", "a key's value", cli::kv_get));
+  auto* put = on_key(verb("put", "set a key", cli::kv_put));
+  put->add_option("value", chosen.kv.value, "any JSON")->required();
+  conditional(put);
+  conditional(on_key(verb("delete", "delete a key", cli::kv_delete)));
+  auto* watch =
+      verb("watch", "each change of the keys with a prefix, as it happens", cli::kv_watch);
+  watch->add_option("prefix", chosen.kv.key, "the prefix; none: every key");
+  watch->add_option("--since", chosen.kv.since, "after this revision; default: from now on");
+}
+
 void add_init(CLI::App& app, Chosen& chosen) {
   auto* init = app.add_subcommand("init", "make what a new group needs");
   init->require_subcommand(1);
@@ -158,6 +187,7 @@ int main(int argc, char** argv) {
   add_views(app, chosen);
   add_spec(app, chosen);
   add_acts(app, chosen);
+  add_kv(app, chosen);
   add_init(app, chosen);
   try {
     app.parse(argc, argv);

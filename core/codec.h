@@ -8,6 +8,9 @@
 
 namespace fettle::core {
 
+/// What a voter says that meets an entry of a level it lacks.
+std::string beyond_level(std::uint32_t level, std::uint32_t supported);
+
 template <typename Archive>
 void fields(Archive& ar, MemberFacts& v) {
   ar(v.name, v.zone, v.incarnation, v.version, v.level, v.role, v.allow);
@@ -81,10 +84,22 @@ void fields(Archive& ar, PanicWatch& v) {
   ar(v.downs, v.incident);
 }
 template <typename Archive>
+void fields(Archive& ar, KvValue& v) {
+  ar(v.value, v.revision);
+}
+template <typename Archive>
+void fields(Archive& ar, KvStore& v) {
+  ar(v.revision, v.bytes, v.values);
+}
+/// What a level brought stands at the end and only from that level on: a voter that lacks the
+/// level reads, and hashes, what it always did.
+template <typename Archive>
 void fields(Archive& ar, State& v) {
   ar(v.now, v.wall, v.applied, v.level, v.generation, v.cluster, v.next_run, v.next_incident,
      v.revision, v.spec, v.members, v.nodes, v.incidents, v.runs, v.outbox, v.freezes, v.clients,
      v.failures, v.panics, v.directors, v.troubles);
+  constexpr std::uint32_t kWithStore = 2;
+  if (v.level >= kWithStore) ar(v.kv);
 }
 template <typename Archive>
 void fields(Archive& ar, Event& v) {
@@ -145,6 +160,18 @@ void fields(Archive& ar, Cancel& v) {
 template <typename Archive>
 void fields(Archive& ar, Retry& v) {
   ar(v.run, v.by, v.reason);
+}
+template <typename Archive>
+void fields(Archive& ar, RaiseLevel& v) {
+  ar(v.level);
+}
+template <typename Archive>
+void fields(Archive& ar, KvPut& v) {
+  ar(v.key, v.value, v.expect);
+}
+template <typename Archive>
+void fields(Archive& ar, KvDelete& v) {
+  ar(v.key, v.expect);
 }
 }  // namespace command
 

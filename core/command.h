@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -85,17 +87,36 @@ struct Retry {
   std::string by;
   std::string reason;
 };
+/// Every voter supports the level; from here on its commands, behaviour and bytes hold (level.h).
+struct RaiseLevel {
+  std::uint32_t level = 1;
+};
+/// `value` is canonical JSON text. `expect`: only if the key is at this revision; 0: only if it
+/// does not exist.
+struct KvPut {
+  std::string key;
+  std::string value;
+  std::optional<std::uint64_t> expect;
+};
+struct KvDelete {
+  std::string key;
+  std::optional<std::uint64_t> expect;
+};
 }  // namespace command
 
 using Command =
     std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
                  command::TaskFinished, command::Wake, command::Isolate, command::Restore,
                  command::Freeze, command::Unfreeze, command::AlertFinished,
-                 command::ReportDirectors, command::Cancel, command::Retry>;
+                 command::ReportDirectors, command::Cancel, command::Retry, command::RaiseLevel,
+                 command::KvPut, command::KvDelete>;
+
+/// The highest engine level that this version supports (core/level.h).
+inline constexpr std::uint32_t kEngineLevel = 2;
 
 /// What the log carries: the command and its stamps (DESIGN §4 "Engine time").
 struct LogEntry {
-  std::uint32_t level = 1;
+  std::uint32_t level = 1;  // what a voter must support to read it
   Time stamp;
   WallTime wall;
   std::string client;  // empty: nobody waits for a kept answer
@@ -103,6 +124,8 @@ struct LogEntry {
 };
 
 std::string encode_entry(const LogEntry& entry);
-Result<LogEntry> decode_entry(std::string_view bytes);
+/// Refused: the entry is of a higher level than `supported`, and the text says so; whoever reads it
+/// must stop. Corrupt: no entry of ours.
+Result<LogEntry> decode_entry(std::string_view bytes, std::uint32_t supported = kEngineLevel);
 
 }  // namespace fettle::core

@@ -9,6 +9,8 @@
 #include "core/codec.h"
 #include "core/drift.h"
 #include "core/incidents.h"
+#include "core/kv.h"
+#include "core/level.h"
 #include "core/limits.h"
 #include "core/runs.h"
 #include "core/troubles.h"
@@ -276,7 +278,7 @@ void keep_answer(State& state, const std::string& client, ClientAnswer answer) {
 
 }  // namespace
 
-Engine::Engine(std::vector<KindSpec> actions) {
+Engine::Engine(std::vector<KindSpec> actions, std::uint32_t supported) : supported_(supported) {
   for (KindSpec& kind : actions) {
     const std::string name = kind.name;
     actions_.emplace(name, std::move(kind));
@@ -284,6 +286,7 @@ Engine::Engine(std::vector<KindSpec> actions) {
 }
 
 ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
+  if (auto why = why_not_command(ap.state, command)) return refused(Code::Refused, *why);
   return std::visit(overloaded{
                         [&](const command::Found& c) { return found_group(ap, c); },
                         [&](const command::SetFacts& c) { return set_facts(ap, c); },
@@ -311,12 +314,20 @@ ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
                         },
                         [&](const command::Cancel& c) { return cancel(ap, c); },
                         [&](const command::Retry& c) { return retry(ap, c); },
+                        [&](const command::RaiseLevel& c) { return raise_level(ap, c); },
+                        [&](const command::KvPut& c) { return kv_put(ap, c); },
+                        [&](const command::KvDelete& c) { return kv_delete(ap, c); },
                     },
                     command);
 }
 
 Applied Engine::apply(Index index, const LogEntry& entry) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
+  if (std::max(entry.level, level_of(entry.command)) > supported_) {
+    const std::uint32_t level = std::max(entry.level, level_of(entry.command));
+    return {.halt =
+                "entry " + std::to_string(index.value) + ": " + beyond_level(level, supported_)};
+  }
   const Time due = next_wake();  // by the clock as it was: no entry may step over what it reaches
   state_.applied = index;
   state_.now = std::max(state_.now, entry.stamp);
@@ -393,6 +404,10 @@ std::uint64_t Engine::digest() const { return stable_hash(encode(state_)); }
 std::string Engine::save() const { return encode(state_); }
 
 Status Engine::load(std::string_view bytes) {
+  State head;
+  Reader reader(bytes);
+  reader(head.now, head.wall, head.applied, head.level);
+  if (head.level > supported_) return fail(Code::Refused, beyond_level(head.level, supported_));
   FETTLE_TRY(state_, decode<State>(bytes));
   return {};
 }

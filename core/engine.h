@@ -1,7 +1,8 @@
 // Engine: the replicated machine. apply(index, entry) → effects; nothing else changes it, and it
 // reads no clock, socket or file. Every voter applies the same entries and holds equal state; only
 // the leader carries out Perform, Cancel and Deliver. One file per concern: verdicts.cc,
-// incidents.cc, weigh.cc, limits.cc, runs.cc, attempts.cc, apply_spec.cc; all are steps of apply().
+// incidents.cc, weigh.cc, limits.cc, runs.cc, attempts.cc, apply_spec.cc, kv.cc, level.cc; all are
+// steps of apply().
 #pragma once
 
 #include <map>
@@ -23,9 +24,10 @@ struct Applying;
 class Engine {
  public:
   /// `actions` are the action kinds (their declarations decide who acts and what may be repeated);
-  /// equal on every voter of one level.
-  explicit Engine(std::vector<KindSpec> actions);
+  /// equal on every voter of one level. `supported` is the highest level it takes part in.
+  explicit Engine(std::vector<KindSpec> actions, std::uint32_t supported = kEngineLevel);
 
+  /// Applied::halt is set if the entry's level is beyond what is supported.
   Applied apply(Index index, const LogEntry& entry);
 
   /// Every task that is open and every alert not yet delivered: what a new leader goes on with.
@@ -47,7 +49,8 @@ class Engine {
 
   /// The whole state as bytes, for a snapshot.
   std::string save() const;
-  /// Replaces the state by one that save() made; on an error nothing changed.
+  /// Replaces the state by one that save() made; on an error nothing changed. Refused: it is of a
+  /// level beyond what is supported.
   Status load(std::string_view bytes);
 
  private:
@@ -55,6 +58,7 @@ class Engine {
 
   State state_;
   std::map<std::string, KindSpec> actions_;
+  std::uint32_t supported_;
 };
 
 }  // namespace fettle::core

@@ -218,6 +218,18 @@ struct PanicWatch {
   std::optional<IncidentId> incident;  // set while all acts on the service are held
 };
 
+struct KvValue {
+  std::string value;  // canonical JSON text
+  std::uint64_t revision = 0;
+  friend bool operator==(const KvValue&, const KvValue&) = default;
+};
+/// core/kv.h
+struct KvStore {
+  std::uint64_t revision = 0;  // of the last change
+  std::uint64_t bytes = 0;     // of all keys and values
+  std::map<std::string, KvValue> values;
+};
+
 struct State {
   Time now;
   WallTime wall;
@@ -240,6 +252,7 @@ struct State {
   std::map<std::string, PanicWatch> panics;                 // by service
   std::map<std::string, std::map<std::string, DirectorView>> directors;  // by host, service
   std::map<std::string, IncidentId> troubles;  // open ones of Fettle's own, by what they are about
+  KvStore kv;                                  // from level 2 on
 };
 inline constexpr std::size_t kIncidentsKept = 500;
 inline constexpr std::size_t kRunsKept = 500;

@@ -92,8 +92,10 @@ void Group::send(const raft::Message& message) {
 void Group::apply(const raft::Entry& entry) {
   if (entry.kind != raft::EntryKind::Command) return;
   const auto decoded = core::decode_entry(entry.data);
+  if (!decoded && decoded.error().code == Code::Refused) halt(decoded.error().what);
   FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
   const core::Applied applied = engine_.apply(entry.index, *decoded);
+  if (applied.halt) halt(*applied.halt);
   applied_clock_ = io::Loop::now();
   count(entry.index, *decoded, applied);
   if (std::holds_alternative<core::command::Wake>(decoded->command)) wake_proposed_ = false;
@@ -121,6 +123,12 @@ void Group::apply(const raft::Entry& entry) {
       done(fail(Code::NotLeader, "another leader took over"));
     });
   }
+}
+
+/// To go on would be to decide otherwise than the other voters do.
+void Group::halt(const std::string& why) const {
+  log::error(why + "; this member ends");
+  _exit(kExitEngineHalted);
 }
 
 /// The founding entry holds the voters; a file that names others would count other majorities.
@@ -161,12 +169,17 @@ void Group::stepped(bool role_changed) {
   if (!told_events_.empty()) {
     to_work([this, events = std::exchange(told_events_, {})] { events_.happened(events); });
   }
+  if (!told_kv_.empty()) {
+    to_work([this, changes = std::exchange(told_kv_, {})] { events_.kv_changed(changes); });
+  }
+  if (leading_) tend_level();
   finish_reads();
   arm_wake();
 }
 
 void Group::begin_to_lead() {
   wake_proposed_ = false;
+  raise_proposed_ = false;
   const core::State& state = engine_.state();
   if (state.cluster.empty()) {
     core::command::Found found{config_.cluster, {}};
@@ -197,6 +210,8 @@ void Group::carry_out(const core::Effect& effect) {
     told_events_.push_back(happened->event);
   } else if (std::holds_alternative<core::effect::WatchesChanged>(effect)) {
     tell_watches();
+  } else if (const auto* changed = std::get_if<core::effect::KvChanged>(&effect)) {
+    told_kv_.push_back(*changed);
   } else if (!leading_) {
     return;
   } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
@@ -363,9 +378,7 @@ void Group::sweep() {
       ++at;
       continue;
     }
-    to_work([done = std::move(at->second.done)] {
-      done(fail(Code::NotLeader, "no leader with a majority answered in time"));
-    });
+    at->second.ready(fail(Code::NotLeader, "no leader with a majority answered in time"));
     at = reads_.erase(at);
   }
 }

@@ -26,6 +26,7 @@ struct GroupEvents {
   std::function<void(core::Task, Index finished_below)> perform;
   std::function<void(core::TaskKey, core::Fence, std::string reason)> cancel;
   std::function<void(std::vector<core::Event>)> happened;
+  std::function<void(std::vector<core::effect::KvChanged>)> kv_changed;
   std::function<void(core::ReceiverSpec, std::string key, std::string body)> deliver;
 };
 
@@ -70,11 +71,14 @@ class Group {
   void write(core::Command command, std::string key,
              std::function<void(Result<core::ClientAnswer>)> done);
   void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done);
+  void read_kv(api::KvQuery query, bool linearizable,
+               std::function<void(Result<api::KvRead>)> done);
   void metrics(std::function<void(Result<api::GroupMetrics>)> done);
 
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
-  using ReadDone = std::function<void(Result<api::Snapshot>)>;
+  /// Called on the group loop once the state is as new as was asked for, or cannot be.
+  using ReadReady = std::function<void(Status)>;
   struct PendingWrite {
     Term term;
     std::string key;
@@ -87,7 +91,7 @@ class Group {
     core::Time deadline;
   };
   struct PendingRead {
-    ReadDone done;
+    ReadReady ready;
     core::Time deadline;
     std::optional<Index> index;
   };
@@ -109,6 +113,7 @@ class Group {
   void watch_leadership();
   void tell_no_leader(core::AlertStatus status, const std::string& text);
   void check_voters() const;
+  [[noreturn]] void halt(const std::string& why) const;
   Index finished_below() const;
   void to_work(std::function<void()> message);
 
@@ -123,14 +128,19 @@ class Group {
   void propose_refused();
   void commit_facts(const core::MemberFacts& facts);
   void do_write(core::Command command, std::string key, WriteDone done);
-  void do_read(bool linearizable, ReadDone done);
+  void do_read(bool linearizable, ReadReady ready);
   void read_done(const raft::ReadDone& read);
   void client_read_done(const raft::ReadDone& read);
   void finish_reads();
   void fail_waiting();
   api::Snapshot snapshot();
+  api::KvRead look_up(const api::KvQuery& query) const;
+  std::int64_t stale_ms() const;
   api::GroupStatus status() const;
   core::Time stamp() const;
+
+  // duties.cc: what a leader does without being asked
+  void tend_level();
 
   // metrics.cc: the numbers of this loop
   void count(Index index, const core::LogEntry& entry, const core::Applied& applied);
@@ -167,6 +177,7 @@ class Group {
   io::Timer sweeper_;
   bool leading_ = false;  // leads, and everything up to its no-op is applied
   bool wake_proposed_ = false;
+  bool raise_proposed_ = false;
   core::Time applied_clock_;  // this host's clock when it last applied
   core::Time leader_heard_;
   core::Time leader_known_;             // when one was last known
@@ -174,8 +185,9 @@ class Group {
   Index told_before_;  // entries up to here were applied, and told, before this start
   std::string told_leader_;
   Term told_term_;
-  std::vector<core::Event> told_events_;  // of this step, not yet posted
-  core::EventCounts counts_;              // of what was applied anew since this start
+  std::vector<core::Event> told_events_;          // of this step, not yet posted
+  std::vector<core::effect::KvChanged> told_kv_;  // likewise
+  core::EventCounts counts_;                      // of what was applied anew since this start
   std::uint64_t leader_changes_ = 0;
 
   std::uint64_t next_token_ = 1;

@@ -1,6 +1,7 @@
 // fettled: the daemon. Exit codes: 0 ended cleanly; 1 it could not start; 2 bad usage or bad files,
-// nothing changed; 74 the disk failed, 78 the group has other voters than the file says (the
-// service manager must restart after neither).
+// nothing changed; 74 the disk failed, 76 the log needs a newer version or this member's state is
+// not the others', 78 the group has other voters than the file says (the service manager must
+// restart after none of these).
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>

@@ -113,6 +113,7 @@ GroupConfig group_config(const MemberFiles& files, const std::string& incarnatio
                   .zone = file.zone,
                   .incarnation = incarnation,
                   .version = FETTLE_VERSION,
+                  .level = core::kEngineLevel,
                   .allow = file.allow};
   config.cluster = file.cluster;
   for (const spec::MemberAddress& one : file.members) {

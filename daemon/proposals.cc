@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/drift.h"
+#include "core/level.h"
 #include "daemon/group.h"
 #include "daemon/log.h"
 
@@ -11,7 +12,11 @@ namespace fettle::daemon {
 core::Time Group::stamp() const { return engine_.state().now + (io::Loop::now() - applied_clock_); }
 
 void Group::propose(core::Command command, std::string client, WriteDone done) {
-  core::LogEntry entry{.level = engine_.state().level,
+  if (auto why = core::why_not_command(engine_.state(), command)) {
+    if (done) to_work([done, why = std::move(*why)] { done(fail(Code::Refused, why)); });
+    return;
+  }
+  core::LogEntry entry{.level = std::max(engine_.state().level, core::level_of(command)),
                        .stamp = stamp(),
                        .wall = io::Loop::wall_now(),
                        .client = client,
@@ -33,6 +38,7 @@ void Group::accepted(const raft::Accepted& accepted) {
 void Group::rejected(const raft::Rejected& rejected) {
   const auto found = proposing_.find(rejected.token);
   wake_proposed_ = false;
+  raise_proposed_ = false;
   proposed_.clear();
   proposed_directors_.clear();
   propose_again_ = true;
@@ -173,27 +179,50 @@ void Group::do_write(core::Command command, std::string key, WriteDone done) {
       id, PendingForward{std::move(key), std::move(done), io::Loop::now() + kAnswerTimeout});
 }
 
-void Group::read(bool linearizable, ReadDone done) {
-  const bool posted = loop_.post([this, linearizable, done] { do_read(linearizable, done); });
+void Group::read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) {
+  const bool posted = loop_.post([this, linearizable, done] {
+    do_read(linearizable, [this, done](const Status& ready) {
+      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
+      to_work([done, now = snapshot()] { done(now); });
+    });
+  });
   if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
 }
 
-void Group::do_read(bool linearizable, ReadDone done) {
-  if (!linearizable) {
-    return to_work([done = std::move(done), now = snapshot()] { done(now); });
+void Group::read_kv(api::KvQuery query, bool linearizable,
+                    std::function<void(Result<api::KvRead>)> done) {
+  const bool posted = loop_.post([this, query = std::move(query), linearizable, done] {
+    do_read(linearizable, [this, query, done](const Status& ready) {
+      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
+      to_work([done, found = look_up(query)] { done(found); });
+    });
+  });
+  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+}
+
+api::KvRead Group::look_up(const api::KvQuery& query) const {
+  const core::KvStore& kv = engine_.state().kv;
+  api::KvRead read{.revision = kv.revision, .stale_ms = stale_ms()};
+  for (auto at = kv.values.lower_bound(query.key); at != kv.values.end(); ++at) {
+    const bool wanted = query.prefix ? at->first.starts_with(query.key) : at->first == query.key;
+    if (!wanted) break;
+    read.values.insert(*at);
   }
-  if (reads_.size() >= kPendingMax) {
-    return to_work([done] { done(fail(Code::Busy, "too many reads wait")); });
-  }
+  return read;
+}
+
+void Group::do_read(bool linearizable, ReadReady ready) {
+  if (!linearizable) return ready({});
+  if (reads_.size() >= kPendingMax) return ready(fail(Code::Busy, "too many reads wait"));
   const std::uint64_t token = next_token_++;
   const raft::Raft& raft = driver_->raft();
   const bool leader = raft.role() == raft::Role::Leader;
   if (!leader) {
     const bool sent = links_ != nullptr && !raft.leader().empty() &&
                       links_->send(raft.leader(), wire::ReadIndex{token});
-    if (!sent) return to_work([done] { done(fail(Code::NotLeader, "no leader is reachable")); });
+    if (!sent) return ready(fail(Code::NotLeader, "no leader is reachable"));
   }
-  reads_.emplace(token, PendingRead{std::move(done), io::Loop::now() + kAnswerTimeout, {}});
+  reads_.emplace(token, PendingRead{std::move(ready), io::Loop::now() + kAnswerTimeout, {}});
   if (leader) driver_->step(raft::Read{token});
 }
 
@@ -215,22 +244,18 @@ void Group::client_read_done(const raft::ReadDone& read) {
     found->second.index = read.index;
     return;
   }
-  to_work([done = std::move(found->second.done)] {
-    done(fail(Code::NotLeader, "the leader lost its majority"));
-  });
+  found->second.ready(fail(Code::NotLeader, "the leader lost its majority"));
   reads_.erase(found);
 }
 
 /// Answers the reads whose index is applied.
 void Group::finish_reads() {
-  std::optional<api::Snapshot> now;
   for (auto at = reads_.begin(); at != reads_.end();) {
     if (!at->second.index || *at->second.index > driver_->applied()) {
       ++at;
       continue;
     }
-    if (!now) now = snapshot();
-    to_work([done = std::move(at->second.done), answer = *now] { done(answer); });
+    at->second.ready({});
     at = reads_.erase(at);
   }
 }
@@ -253,12 +278,16 @@ void Group::fail_waiting() {
   writes_.clear();
 }
 
-api::Snapshot Group::snapshot() {
+std::int64_t Group::stale_ms() const {
+  if (leading_) return 0;
   const core::Duration stale = io::Loop::now() - leader_heard_;
-  const auto stale_ms = std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
+}
+
+api::Snapshot Group::snapshot() {
   if (shared_state_ == nullptr)
     shared_state_ = std::make_shared<const core::State>(engine_.state());
-  return {shared_state_, status(), leading_ ? 0 : stale_ms};
+  return {shared_state_, status(), stale_ms()};
 }
 
 api::GroupStatus Group::status() const {

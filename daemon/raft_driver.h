@@ -19,6 +19,9 @@ namespace fettle::daemon {
 inline constexpr int kExitDiskFailed = 74;
 /// The exit code of a member whose file names other voters than the group has; a person must look.
 inline constexpr int kExitWrongVoters = 78;
+/// The exit code of a member that met a log entry of an engine level beyond its version's, or whose
+/// state is not what the others hold: it must not go on by itself.
+inline constexpr int kExitEngineHalted = 76;
 
 struct RaftEvents {
   std::function<void(const raft::Message&)> send;

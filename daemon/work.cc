@@ -51,6 +51,10 @@ GroupEvents Work::events() {
               [this](const std::vector<core::Event>& events) {
                 if (server_ != nullptr) server_->publish(events);
               },
+          .kv_changed =
+              [this](const std::vector<core::effect::KvChanged>& changes) {
+                if (server_ != nullptr) server_->publish(changes);
+              },
           .deliver =
               [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
                 outbox_.send(receiver, {std::move(key), std::move(body)});
@@ -87,6 +91,11 @@ void Work::get_ready() {
 
 void Work::read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) {
   group_->read(linearizable, std::move(done));
+}
+
+void Work::read_kv(api::KvQuery query, bool linearizable,
+                   std::function<void(Result<api::KvRead>)> done) {
+  group_->read_kv(std::move(query), linearizable, std::move(done));
 }
 
 void Work::write(core::Command command, std::string key,

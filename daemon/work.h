@@ -38,6 +38,8 @@ class Work final : public api::Backend {
   void close();
 
   void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) override;
+  void read_kv(api::KvQuery query, bool linearizable,
+               std::function<void(Result<api::KvRead>)> done) override;
   void write(core::Command command, std::string key,
              std::function<void(Result<core::ClientAnswer>)> done) override;
   void parse(std::vector<core::SourceFile> files,

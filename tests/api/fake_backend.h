@@ -30,6 +30,18 @@ class FakeBackend : public Backend {
       done(snapshot);
     });
   }
+  void read_kv(KvQuery query, bool linearizable,
+               std::function<void(Result<KvRead>)> done) override {
+    reads.push_back(linearizable);
+    later([this, query = std::move(query), linearizable, done = std::move(done)] {
+      if (linearizable && !has_leader) return done(fail(Code::NotLeader, "no leader is known"));
+      KvRead read{.revision = kv.revision, .stale_ms = snapshot.stale_ms};
+      for (const auto& [key, value] : kv.values) {
+        if (query.prefix ? key.starts_with(query.key) : key == query.key) read.values[key] = value;
+      }
+      done(read);
+    });
+  }
   void write(core::Command command, std::string key,
              std::function<void(Result<core::ClientAnswer>)> done) override {
     commands.push_back(std::move(command));
@@ -50,6 +62,7 @@ class FakeBackend : public Backend {
   bool ready() override { return has_leader; }
 
   Snapshot snapshot{std::make_shared<core::State>(), {}, 0};
+  core::KvStore kv;
   Metrics numbers;
   ParseOutcome outcome;
   core::ClientAnswer answer{.text = "done"};

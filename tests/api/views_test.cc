@@ -43,7 +43,7 @@ std::vector<std::string> first(std::vector<std::string> keys, std::size_t count)
 TEST(Views, StatusIsTheDocumentedObjectInItsOrder) {
   const std::string documented =
       R"({"cluster":{"name":"llm-prod","generation":1,"term":7,"leader":"gpu2",)"
-      R"("commit_index":1042,)"
+      R"("commit_index":1042,"level":1,)"
       R"("members":[{"name":"gpu1","role":"voter","zone":"az1","state":"follower",)"
       R"("rtt_ms":0.4,"version":"0.1.0"}]},)"
       R"("services":[{"name":"chat","verdict":"degraded","healthy":1,"total":2,)"

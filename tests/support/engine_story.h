@@ -69,6 +69,7 @@ class EngineStory {
       MemberFacts facts;
       facts.name = name;
       facts.incarnation = "i-" + name;
+      facts.level = kEngineLevel;
       found.voters.push_back(facts);
     }
     tell(found);
@@ -89,6 +90,8 @@ class EngineStory {
     }
     return applied.answer;
   }
+  /// The leader raises the group to the highest level.
+  void raise() { tell(command::RaiseLevel{kEngineLevel}); }
   void pass(Duration duration) {
     now = now + duration;
     tell(command::Wake{});
