@@ -15,16 +15,19 @@ const { measure, EVERY_MS, DEADLINE_MS } = require('./lib/client.js');
 const { FAULTS, failover } = require('./lib/failover.js');
 const { throughput, WARM_UP_S } = require('./lib/throughput.js');
 const { quantile, median, round, randomOf } = require('./lib/figures.js');
+const { failoverGoals, throughputGoals } = require('./lib/goals.js');
 const { failoverTable, throughputTable } = require('./lib/tables.js');
 
 const USAGE = `usage: ./dev bench failover [--only failover|throughput] [--trials N] [--seconds S]
-                            [--rounds N] [--timeouts E/H[,E/H]] [--seed N] [--output text|json]
+                            [--rounds N] [--timeouts E/H[,E/H]] [--faults F[,F]] [--seed N]
+                            [--output text|json]
   --only PART          one part alone
   --trials N           faults of each kind for each system and each pair of timeouts (20)
   --seconds S          a window of throughput (5)
   --rounds N           windows of each kind, the systems in turn (3)
   --timeouts E/H[,…]   election timeout and heartbeat of both systems, in milliseconds
                        (1000/100, etcd's defaults, and 300/60, Fettle's)
+  --faults F[,…]       of kill, pause, blackhole (all)
   --seed N             when the faults come (1)
   --output json        the last line of stdout is one JSON object with all figures`;
 const SYSTEMS = { fettle: Fettle, etcd: Etcd };
@@ -44,7 +47,7 @@ function timingOf(text) {
   const [, election, heartbeat] = /^(\d+)\/(\d+)$/.exec(text) || [];
   const timing = { electionMs: Number(election), heartbeatMs: Number(heartbeat) };
   if (!(timing.heartbeatMs > 0 && timing.electionMs >= 5 * timing.heartbeatMs)) {
-    throw new Error('--timeouts is like 1000/100: the election timeout at least 5 heartbeats (etcd)');
+    throw new Error('--timeouts is like 1000/100; etcd wants at least 5 heartbeats');
   }
   return timing;
 }
@@ -59,6 +62,7 @@ function readOptions() {
         seconds: { type: 'string', default: '5' },
         rounds: { type: 'string', default: '3' },
         timeouts: { type: 'string', default: '1000/100,300/60' },
+        faults: { type: 'string', default: Object.keys(FAULTS).join() },
         seed: { type: 'string', default: '1' },
         output: { type: 'string', default: 'text' },
       },
@@ -70,6 +74,10 @@ function readOptions() {
       throw new Error(`--${name} is a number from ${low} to ${high}`);
     };
     if (!['text', 'json'].includes(values.output)) throw new Error('--output is text or json');
+    const faults = values.faults.split(',');
+    if (!faults.every((one) => FAULTS[one])) {
+      throw new Error('--faults are of kill, pause, blackhole');
+    }
     if (![undefined, 'failover', 'throughput'].includes(values.only)) {
       throw new Error('--only is failover or throughput');
     }
@@ -79,6 +87,7 @@ function readOptions() {
       seconds: within('seconds', 0.5, 600),
       rounds: Math.floor(within('rounds', 1, 100)),
       timings: values.timeouts.split(',').map(timingOf),
+      faults,
       seed: Math.floor(within('seed', 0, 2 ** 32 - 1)),
       json: values.output === 'json',
     };
@@ -88,13 +97,18 @@ function readOptions() {
   }
 }
 
+/** Ends what runs; a scene clears up by itself. */
+let interrupt = () => process.exit(1);
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => interrupt());
+
 const say = (text) => console.log(text);
 const tell = (text) => process.stderr.write(`${text}\n`);
 
-/** `body` with a fresh group of one system in fresh namespaces; what fdatasync takes is timed first. */
+/** `body` with a fresh group in fresh namespaces; what fdatasync takes is timed before. */
 async function withGroup(kind, timing, syncs, body) {
   let result;
   await Scene.play(async (scene) => {
+    interrupt = () => scene.bus.fail(new Error('interrupted'));
     const { times_us: times } = await measure(['sync', '--count', String(SYNCS), scene.folder]);
     syncs.push(...times);
     const network = await Network.make(scene, MEMBERS);
@@ -107,8 +121,8 @@ async function withGroup(kind, timing, syncs, body) {
 async function measureFailover(options, syncs) {
   const results = [];
   for (const timing of options.timings) {
-    for (const fault of Object.keys(FAULTS)) {
-      const row = { ...timing, fault };
+    for (const fault of options.faults) {
+      const row = { election_ms: timing.electionMs, heartbeat_ms: timing.heartbeatMs, fault };
       for (const kind of KINDS) {
         const what = `${kind} ${timing.electionMs}/${timing.heartbeatMs} ${FAULTS[fault].text}`;
         row[kind] = await withGroup(kind, timing, syncs, (setting) =>
@@ -192,14 +206,15 @@ function machine() {
 
 async function main() {
   const options = readOptions();
+  if (process.getuid() !== 0) throw new Error('needs root: it makes network namespaces');
   const syncs = [];
-  const { trials, seconds, rounds, seed, timings } = options;
+  const { trials, seconds, rounds, seed } = options;
   const result = {
     bench: 'failover',
     settings: {
       members: MEMBERS, value_bytes: VALUE_BYTES, trials, every_ms: EVERY_MS,
-      deadline_ms: DEADLINE_MS, seconds, warm_up_s: WARM_UP_S, rounds, timings, seed,
-      throughput_timing: THROUGHPUT_TIMING,
+      deadline_ms: DEADLINE_MS, seconds, warm_up_s: WARM_UP_S, rounds, seed,
+      throughput_at: 'election timeout 1000 ms, heartbeat 100 ms',
     },
     versions: await versions(),
     machine: machine(),
@@ -216,6 +231,11 @@ async function main() {
   say(`fdatasync: median ${result.fdatasync.median_ms} ms, p99 ${result.fdatasync.p99_ms} ms\n`);
   if (result.failover) say(failoverTable(result.failover, FAULTS));
   if (result.throughput) say(throughputTable(result.throughput));
+  result.goals = [
+    ...failoverGoals(result.failover || [], result.fdatasync.p99_ms),
+    ...throughputGoals(result.throughput || []),
+  ];
+  for (const { goal, met } of result.goals) say(`${met ? 'met   ' : 'missed'} ${goal}`);
   if (options.json) say(JSON.stringify(result));
 }
 

@@ -1,5 +1,5 @@
-// The fast client (fettle-bench-client): one measurement to its end, or the pulse, which writes every
-// 2 ms for as long as a group lives.
+// The fast client (fettle-bench-client): one measurement to its end, or the pulse, which writes
+// every 2 ms for as long as a group lives.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -32,7 +32,8 @@ class Pulse {
     ];
     this.child = spawn(CLIENT, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.child.once('exit', (code, signal) => {
-      if (!this.closing) scene.bus.fail(new Error(`the client ended by itself (${signal || code})`));
+      if (this.closing) return;
+      scene.bus.fail(new Error(`the client ended by itself (${signal || code})`));
     });
     this.gone = new Promise((resolve) => this.child.once('close', resolve));
     readline.createInterface({ input: this.child.stdout }).on('line', (line) => this.take(line));

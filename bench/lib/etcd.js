@@ -37,7 +37,9 @@ class Etcd {
     etcd.scene = scene;
     etcd.names = NAMES;
     etcd.network = network;
-    etcd.timing = ['--election-timeout', String(electionMs), '--heartbeat-interval', String(heartbeatMs)];
+    etcd.timing = [
+      '--election-timeout', String(electionMs), '--heartbeat-interval', String(heartbeatMs),
+    ];
     const addresses = NAMES.map((_, i) => network.host(i).address);
     await makeCertificates(path.join(scene.folder, 'tls'), addresses);
     for (const name of NAMES) etcd.restart(name);

@@ -1,6 +1,6 @@
 // Network: a namespace for each member round one switch, the same for both systems. A member is cut
-// off at the switch's port, which drops in silence: nobody is told, no RST arrives. The command that
-// does it is started beforehand, so that the moment of the fault is known to a fraction of a
+// off at the switch's port, which drops in silence: nobody is told, no RST arrives. The command
+// that does it is started beforehand, so that the moment of the fault is known to a fraction of a
 // millisecond.
 'use strict';
 
@@ -18,7 +18,8 @@ class Network {
     network.name = `fettle-bench${process.pid}`;
     scene.atEnd(() => runToEnd(NETNS, ['down', network.name]));
     await runToEnd(NETNS, ['up', network.name, String(count)]);
-    network.bridge = spawn('ip', ['netns', 'exec', `${network.name}-switch`, 'bridge', '-batch', '-'], {
+    const inSwitch = ['netns', 'exec', `${network.name}-switch`];
+    network.bridge = spawn('ip', [...inSwitch, 'bridge', '-batch', '-'], {
       stdio: ['pipe', 'inherit', 'inherit'],
     });
     scene.atEnd(() => network.bridge.stdin.end());

@@ -11,9 +11,12 @@ function table(head, rows) {
 
 function failoverTable(rows, faults) {
   return table(
-    ['election / heartbeat', 'leader', 'Fettle median', 'max', 'etcd median', 'max', 'ratio of medians'],
+    [
+      'election / heartbeat', 'leader', 'Fettle median', 'max', 'etcd median', 'max',
+      'ratio of medians',
+    ],
     rows.map((row) => [
-      `${row.electionMs} / ${row.heartbeatMs} ms`,
+      `${row.election_ms} / ${row.heartbeat_ms} ms`,
       faults[row.fault].text,
       `${row.fettle.median_ms} ms`,
       `${row.fettle.max_ms} ms`,

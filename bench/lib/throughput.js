@@ -1,5 +1,5 @@
-// Throughput: commits a second and how long each takes, by the number of writers that wait for their
-// own; at the leader, and through a follower.
+// Throughput: commits a second and how long each takes, by the number of writers that wait for
+// their own; at the leader, and through a follower.
 'use strict';
 
 const fs = require('node:fs');
