@@ -91,7 +91,7 @@ class Backend {
   /// Hands the leadership to the member `to`, or to whoever is furthest if it is empty.
   virtual void transfer(std::string to, std::function<void(Result<std::string>)> done) = 0;
   /// The group's state as a file's bytes, as new as this call.
-  virtual void snapshot(std::function<void(Result<std::string>)> done) = 0;
+  virtual void snapshot_file(std::function<void(Result<std::string>)> done) = 0;
   /// This member's own numbers: needs no leader.
   virtual void metrics(std::function<void(Result<Metrics>)> done) = 0;
   /// True once a leader is known and its log applied so far.

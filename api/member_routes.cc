@@ -82,7 +82,7 @@ void get_snapshot(const Request& request, Backend& backend, Done done) {
     return done(error_response(403, "read_only", "a snapshot is given over the local socket alone",
                                request.path));
   }
-  backend.snapshot([request, done = std::move(done)](Result<std::string> bytes) {
+  backend.snapshot_file([request, done = std::move(done)](Result<std::string> bytes) {
     if (!bytes) return done(error(bytes.error(), request.path));
     done({200, "application/octet-stream", std::move(*bytes)});
   });

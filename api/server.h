@@ -30,7 +30,7 @@ class Server {
   static constexpr unsigned short kHeaderBytesMax = 16U * 1024;
   /// Connections at once; the local socket has its own, so that TCP cannot lock an operator out.
   static constexpr int kTcpConnectionsMax = 192;
-  static constexpr int kLocalConnectionsMax = 64;
+  static constexpr int kLocalConnectionsMax = 320;
   /// Event streams and watches at once; a watch may begin with all of the store.
   static constexpr int kStreamsMax = 128;
   static constexpr int kWatchesMax = 32;

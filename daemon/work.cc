@@ -112,7 +112,7 @@ void Work::transfer(std::string to, std::function<void(Result<std::string>)> don
   group_->transfer(std::move(to), std::move(done));
 }
 
-void Work::snapshot(std::function<void(Result<std::string>)> done) {
+void Work::snapshot_file(std::function<void(Result<std::string>)> done) {
   group_->snapshot_file(std::move(done));
 }
 

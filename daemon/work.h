@@ -47,7 +47,7 @@ class Work final : public api::Backend {
   void change_members(api::MemberChange change,
                       std::function<void(Result<std::string>)> done) override;
   void transfer(std::string to, std::function<void(Result<std::string>)> done) override;
-  void snapshot(std::function<void(Result<std::string>)> done) override;
+  void snapshot_file(std::function<void(Result<std::string>)> done) override;
   void metrics(std::function<void(Result<api::Metrics>)> done) override;
   bool ready() override { return ready_; }
 

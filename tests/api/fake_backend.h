@@ -65,7 +65,7 @@ class FakeBackend : public Backend {
     transfers.push_back(std::move(to));
     later([done = std::move(done)] { done("handed over"); });
   }
-  void snapshot(std::function<void(Result<std::string>)> done) override {
+  void snapshot_file(std::function<void(Result<std::string>)> done) override {
     later([done = std::move(done)] { done(std::string("bytes\0", 6)); });
   }
   void metrics(std::function<void(Result<Metrics>)> done) override {
