@@ -125,6 +125,38 @@ TEST_P(Faults, APowerLossAfterAnyOperationIsRecovered) {
   EXPECT_EQ(acknowledged, row->steps());
 }
 
+/// What one crash left behind in the log must not be taken for damage, or for a transaction, after
+/// the next.
+TEST_P(Faults, OnePowerLossAfterTheOtherIsRecovered) {
+  const auto row = subject(28, 20);
+  constexpr std::uint64_t kChains = 40, kLosses = 6, kOpsMax = 50;
+  for (std::uint64_t chain = 0; chain < kChains * scale(); ++chain) {
+    Rng rng(chain);
+    Image image;
+    std::size_t done = 0;
+    for (std::uint64_t loss = 0; loss < kLosses; ++loss) {
+      FaultDisk live({}, image);
+      std::unique_ptr<Subject::Opened> open;
+      const Ran ran = run_from(*row, live, open, done);
+      ASSERT_EQ(ran.error, "") << "chain " << chain << ", loss " << loss;
+      if (live.ops().empty()) break;
+      const std::size_t ops = rng.between(1, std::min<std::uint64_t>(kOpsMax, live.ops().size()));
+      Platter platter(image);
+      for (std::size_t op = 0; op < ops; ++op) platter.take(live.ops()[op]);
+      const auto acknowledged = static_cast<std::size_t>(
+          std::ranges::count_if(ran.marks, [ops](std::size_t mark) { return mark <= ops; }));
+      image = platter.after_power_loss([&rng](auto, auto) { return rng.chance(70); });
+      FaultDisk disk({}, image);
+      const Verdict verdict = judge(*row, disk, done + acknowledged, false);
+      count({"power loss after power loss", done + acknowledged, false,
+             "chain " + std::to_string(chain) + ", loss " + std::to_string(loss)},
+            *row, verdict);
+      if (verdict.judgement != Judgement::Recovered) break;
+      done = verdict.steps;
+    }
+  }
+}
+
 TEST_P(Faults, AKilledProcessLosesNothing) {
   const auto row = subject(22, 40 * scale());
   FaultDisk live;

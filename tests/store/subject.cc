@@ -262,7 +262,15 @@ class HostSubject final : public Subject {
   std::vector<std::string> states_;
 };
 
-/// Steps from `first` on.
+}  // namespace
+
+std::unique_ptr<Subject> group_subject(std::uint64_t seed, std::size_t steps) {
+  return std::make_unique<GroupSubject>(seed, steps);
+}
+std::unique_ptr<Subject> host_subject(std::uint64_t seed, std::size_t steps) {
+  return std::make_unique<HostSubject>(seed, steps);
+}
+
 Ran run_from(const Subject& subject, FaultDisk& disk, std::unique_ptr<Subject::Opened>& opened,
              std::size_t first) {
   Ran ran;
@@ -280,15 +288,6 @@ Ran run_from(const Subject& subject, FaultDisk& disk, std::unique_ptr<Subject::O
     if (!done) ran.error = done.error().what;
   }
   return ran;
-}
-
-}  // namespace
-
-std::unique_ptr<Subject> group_subject(std::uint64_t seed, std::size_t steps) {
-  return std::make_unique<GroupSubject>(seed, steps);
-}
-std::unique_ptr<Subject> host_subject(std::uint64_t seed, std::size_t steps) {
-  return std::make_unique<HostSubject>(seed, steps);
 }
 
 Ran run(const Subject& subject, FaultDisk& disk, std::unique_ptr<Subject::Opened>* keep_open) {
@@ -310,7 +309,7 @@ Verdict judge(const Subject& subject, FaultDisk& disk, std::size_t acknowledged,
   std::size_t fits = acknowledged;
   if (*loaded != subject.state(fits) && fits < subject.steps()) ++fits;
   if (*loaded != subject.state(fits)) return {Judgement::Lost, "another state"};
-  if (!go_on) return {Judgement::Recovered, ""};
+  if (!go_on) return {Judgement::Recovered, "", fits};
   const Ran rest = run_from(subject, disk, *opened, fits);
   if (!rest.error.empty()) return {Judgement::Lost, "does not go on: " + rest.error};
   opened->reset();
@@ -319,7 +318,7 @@ Verdict judge(const Subject& subject, FaultDisk& disk, std::size_t acknowledged,
   const auto last = (*opened)->load();
   if (!last) return {Judgement::Lost, "does not load again: " + last.error().what};
   if (*last != subject.state(subject.steps())) return {Judgement::Lost, "another state later"};
-  return {Judgement::Recovered, ""};
+  return {Judgement::Recovered, "", fits};
 }
 
 }  // namespace fettle::store

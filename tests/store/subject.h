@@ -51,11 +51,15 @@ struct Ran {
 /// looked at before it is closed.
 Ran run(const Subject& subject, FaultDisk& disk,
         std::unique_ptr<Subject::Opened>* keep_open = nullptr);
+/// Opens and carries out the steps from `first` on.
+Ran run_from(const Subject& subject, FaultDisk& disk, std::unique_ptr<Subject::Opened>& opened,
+             std::size_t first);
 
 enum class Judgement : std::uint8_t { Recovered, Refused, Lost };
 struct Verdict {
   Judgement judgement = Judgement::Lost;
   std::string why;
+  std::size_t steps = 0;  // recovered: the state after so many
 };
 /// Opens what is on `disk`, where `acknowledged` steps were. Recovered: exactly the state after
 /// them or after one more; with `go_on` it also takes the steps that are left and keeps them.

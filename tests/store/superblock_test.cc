@@ -59,6 +59,23 @@ TEST(Superblock, TheDurableSlotIsNeverWrittenTo) {
   EXPECT_EQ(open(after)->newest(), point(1));
 }
 
+TEST(Superblock, NorIsTheOneThatWasFoundAtTheStart) {
+  FaultDisk disk;
+  {
+    const auto block = open(disk);
+    for (std::uint64_t n = 1; n <= 2; ++n) {
+      ASSERT_TRUE(block->write(point(n)));
+      ASSERT_TRUE(block->sync());
+    }
+  }
+  const auto block = open(disk);
+  ASSERT_TRUE(block->write(point(3)));
+  Image torn = disk.image();
+  (*torn.find(kPath))[torn.find(kPath)->find("tip 3")] = '?';
+  FaultDisk after({}, torn);
+  EXPECT_EQ(open(after)->newest(), point(2));
+}
+
 TEST(Superblock, SettledEitherSlotMayBeDamaged) {
   FaultDisk disk;
   const auto block = open(disk);
