@@ -19,8 +19,7 @@ Status measure_sync(const std::string& folder, std::size_t count) {
     good = write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size());
     const auto began = std::chrono::steady_clock::now();
     good = good && fdatasync(fd) == 0;
-    const std::chrono::duration<double, std::micro> took =
-        std::chrono::steady_clock::now() - began;
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - began;
     times.push_back(took.count());
   }
   const std::string why = good ? "" : std::strerror(errno);
