@@ -51,7 +51,7 @@ struct Exchange {
   std::size_t pending_sent = 0;
 };
 
-/// Writes one part of a body; false: the connection is of no use any more.
+/// Writes a head, a part of a body, or both; false: the connection is of no use any more.
 bool send_part(lws* connection, std::string_view bytes, bool last);
 
 struct Server::Http {
@@ -97,7 +97,7 @@ struct Server::Http {
   bool has_room(Exchange& exchange, bool watch, int most);
   void open_stream(Exchange& exchange);
   int writable(PerConnection& own);
-  int send_body(PerConnection& own, Exchange& exchange);
+  int send_body(PerConnection& own, Exchange& exchange, const std::string& head);
   bool fill(Exchange& exchange);
   int send_stream(Exchange& exchange);
   void beat();

@@ -1,6 +1,6 @@
 // libwebsockets drives this by callbacks on our loop; one exchange at a time on a connection.
 // Happy path: HTTP (→ HTTP_BODY … → HTTP_BODY_COMPLETION) → route → its answer comes later →
-// WRITEABLE: head, then body in parts → the transaction is completed and the connection kept. A
+// WRITEABLE: head and body, in parts → the transaction is completed and the connection kept. A
 // stream (streams.cc) stays in WRITEABLE for its lifetime. Failures: a body we refuse (answered at
 // once, what still comes is thrown away, then closed); the connection closes first (the answer
 // finds nobody); a client that neither sends nor reads in time (closed).
@@ -29,10 +29,10 @@ bool takes_body(const Request& request) {
   return request.method == "POST" || request.method == "PUT";
 }
 
-bool send_head(const Exchange& exchange) {
-  std::array<unsigned char, LWS_PRE + 2048> buffer{};
-  unsigned char* start = buffer.data() + LWS_PRE;
-  unsigned char* at = start;
+/// Nothing if it does not fit.
+std::optional<std::string> head_of(const Exchange& exchange) {
+  std::array<unsigned char, 2048> buffer{};
+  unsigned char* at = buffer.data();
   unsigned char* end = buffer.data() + buffer.size() - 1;
   lws* connection = exchange.connection;
   const lws_filepos_t length =
@@ -40,16 +40,19 @@ bool send_head(const Exchange& exchange) {
   const auto status = static_cast<unsigned>(exchange.response.status);
   if (lws_add_http_common_headers(connection, status, exchange.response.content_type.c_str(),
                                   length, &at, end) != 0) {
-    return false;
+    return std::nullopt;
   }
   const auto add = [&](const char* name, std::string_view value) {
     return lws_add_http_header_by_name(connection, reinterpret_cast<const unsigned char*>(name),
                                        reinterpret_cast<const unsigned char*>(value.data()),
                                        static_cast<int>(value.size()), &at, end) == 0;
   };
-  if (!add("cache-control:", "no-store")) return false;
-  if (exchange.close_after && !exchange.streaming && !add("connection:", "close")) return false;
-  return lws_finalize_write_http_header(connection, start, &at, end) == 0;
+  if (!add("cache-control:", "no-store")) return std::nullopt;
+  if (exchange.close_after && !exchange.streaming && !add("connection:", "close")) {
+    return std::nullopt;
+  }
+  if (lws_finalize_http_header(connection, &at, end) != 0) return std::nullopt;
+  return std::string(buffer.data(), at);
 }
 
 }  // namespace
@@ -188,23 +191,30 @@ void Server::Http::answer(Exchange& exchange, Response response) {
 int Server::Http::writable(PerConnection& own) {
   Exchange* exchange = find(own.exchange);
   if (exchange == nullptr || !exchange->answered) return 0;
+  std::string head;
   if (!exchange->head_sent) {
     exchange->head_sent = true;
-    if (!send_head(*exchange)) return -1;
-    lws_callback_on_writable(exchange->connection);
-    return 0;
+    auto made = head_of(*exchange);
+    if (!made) return -1;
+    head = std::move(*made);
   }
-  return exchange->streaming ? send_stream(*exchange) : send_body(own, *exchange);
+  if (!exchange->streaming) return send_body(own, *exchange, head);
+  if (head.empty()) return send_stream(*exchange);
+  if (!send_part(exchange->connection, head, false)) return -1;
+  lws_callback_on_writable(exchange->connection);
+  return 0;
 }
 
-int Server::Http::send_body(PerConnection& own, Exchange& exchange) {
-  const std::string_view text = exchange.response.body;
+/// The head leaves with the body's first part: a turn of its own would double an answer's cost.
+int Server::Http::send_body(PerConnection& own, Exchange& exchange, const std::string& head) {
   lws* connection = exchange.connection;
-  if (exchange.request.method != "HEAD" && exchange.sent < text.size()) {
-    const std::string_view part = text.substr(exchange.sent, kPartBytes);
+  std::string_view left = std::string_view(exchange.response.body).substr(exchange.sent);
+  if (exchange.request.method == "HEAD") left = {};
+  if (!head.empty() || !left.empty()) {
+    const std::string_view part = left.substr(0, kPartBytes);
     exchange.sent += part.size();
-    const bool last = exchange.sent == text.size();
-    if (!send_part(connection, part, last)) return -1;
+    const bool last = part.size() == left.size();
+    if (!send_part(connection, head + std::string(part), last)) return -1;
     limit(connection);
     // A kept connection is done at once: the client's next request may be here already.
     if (!last || exchange.close_after) {

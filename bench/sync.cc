@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include <cstdio>
 #include <cstring>
@@ -18,9 +17,10 @@ Status measure_sync(const std::string& folder, std::size_t count) {
   bool good = fd >= 0;
   for (std::size_t i = 0; good && i < count; ++i) {
     good = write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size());
-    const std::uint64_t began = uv_hrtime();
+    const auto began = std::chrono::steady_clock::now();
     good = good && fdatasync(fd) == 0;
-    times.push_back(static_cast<double>(uv_hrtime() - began) / 1e3);
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - began;
+    times.push_back(took.count());
   }
   const std::string why = good ? "" : std::strerror(errno);
   if (fd >= 0) close(fd);

@@ -17,10 +17,20 @@ Loop::Loop() {
   wake->data = this;
   uv_unref(as_handle(wake.get()));
   wake_ = Handle<uv_async_t>(std::move(wake));
+  auto turn_end = std::make_unique<uv_prepare_t>();
+  FETTLE_ASSERT(uv_prepare_init(&loop_, turn_end.get()) == 0);
+  turn_end->data = this;
+  uv_prepare_start(turn_end.get(), [](uv_prepare_t* handle) {
+    if (handle->data != nullptr) static_cast<Loop*>(handle->data)->end_turn();
+  });
+  uv_unref(as_handle(turn_end.get()));
+  turn_end_ = Handle<uv_prepare_t>(std::move(turn_end));
 }
 
 Loop::~Loop() {
   mailbox_.clear();
+  before_waiting_.clear();
+  turn_end_.reset();
   lag_timer_.reset();
   wake_.reset();
   uv_run(&loop_, UV_RUN_DEFAULT);
@@ -30,6 +40,7 @@ Loop::~Loop() {
 void Loop::run() {
   uv_ref(as_handle(wake_.get()));
   while (!stopping_.load()) uv_run(&loop_, UV_RUN_ONCE);
+  end_turn();
   uv_unref(as_handle(wake_.get()));
   stopping_.store(false);
 }
@@ -37,6 +48,7 @@ void Loop::run() {
 void Loop::run_pending() {
   while (!stopping_.load() && uv_run(&loop_, UV_RUN_ONCE) != 0) {
   }
+  end_turn();
   stopping_.store(false);
 }
 
@@ -68,6 +80,16 @@ void Loop::drain() noexcept {
   for (auto& message : messages) {
     --batch_left_;
     message();
+  }
+}
+
+void Loop::before_waiting(std::function<void()> task) {
+  before_waiting_.push_back(std::move(task));
+}
+
+void Loop::end_turn() noexcept {
+  while (!before_waiting_.empty()) {
+    for (const auto& task : std::exchange(before_waiting_, {})) task();
   }
 }
 

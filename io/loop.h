@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "core/time.h"
 #include "io/handle.h"
@@ -38,6 +39,10 @@ class Loop {
   /// Runs `message` on the loop's thread, in order. False if the mailbox is full: nothing happens.
   bool post(std::function<void()> message);
 
+  /// Runs `task` once, when what the loop had at hand is done and before it waits again: for what
+  /// gathers in a turn and goes out at its end. On the loop's thread.
+  void before_waiting(std::function<void()> task);
+
   /// CLOCK_BOOTTIME, read now: monotonic, and it goes on while the host sleeps.
   static core::Time now();
   /// Wall clock, for people.
@@ -64,10 +69,13 @@ class Loop {
 
  private:
   void drain() noexcept;
+  void end_turn() noexcept;
 
   uv_loop_t loop_{};
   Handle<uv_async_t> wake_;
   Handle<uv_timer_t> lag_timer_;
+  Handle<uv_prepare_t> turn_end_;
+  std::vector<std::function<void()>> before_waiting_;
   core::Time lag_due_;
   std::atomic<std::int64_t> lag_ns_{0};
   std::atomic<std::int64_t> lag_max_ns_{0};

@@ -16,6 +16,7 @@ namespace fettle::io {
 namespace {
 
 constexpr std::size_t kReadBytes = 64U * 1024;
+constexpr std::size_t kRecordBytes = 16384;  // of a TLS record at most (RFC 8446 §5.1)
 
 End end_of(int status) {
   switch (status) {
@@ -271,15 +272,26 @@ void Stream::write(std::string_view bytes) {
     return;
   }
   if (ssl_ == nullptr) return write_raw(bytes);
-  constexpr std::size_t kRecord = 16384;
-  while (!bytes.empty() && !ended_) {
+  const bool first = plain_.empty();
+  plain_ += bytes;
+  if (plain_.size() >= kRecordBytes) return flush_plain();
+  if (!first) return;
+  loop_.before_waiting([this, alive = alive_] {
+    if (*alive) flush_plain();
+  });
+}
+
+void Stream::flush_plain() {
+  std::string_view left = plain_;
+  while (!left.empty() && !ended_) {
     ERR_clear_error();
-    const auto part = bytes.substr(0, kRecord);
+    const auto part = left.substr(0, kRecordBytes);
     const int count = SSL_write(ssl_.get(), part.data(), static_cast<int>(part.size()));
     if (count <= 0) return end_later(End::Tls, tls_error());
-    bytes.remove_prefix(static_cast<std::size_t>(count));
+    left.remove_prefix(static_cast<std::size_t>(count));
     flush_tls();
   }
+  plain_.clear();
 }
 
 void Stream::write_raw(std::string_view bytes) {
@@ -324,6 +336,7 @@ void Stream::finish() {
   if (ended_ || finishing_) return;
   finishing_ = true;
   if (ssl_ != nullptr && open_) {
+    flush_plain();
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
     flush_tls();

@@ -64,7 +64,8 @@ class Stream {
   void accept(uv_stream_t* listener, bool unix_socket, StreamEvents events,
               std::shared_ptr<TlsContext> tls = nullptr);
 
-  /// Queues bytes; they leave as soon as the socket takes them. Nothing after on_end.
+  /// Queues bytes; they leave as soon as the socket takes them, with TLS at the end of the loop's
+  /// turn: what is written in one turn goes in as few records as it fits. Nothing after on_end.
   void write(std::string_view bytes);
   /// Closes once everything written has left (or at once if the peer does not read).
   void finish();
@@ -72,7 +73,7 @@ class Stream {
   void reset();
 
   bool open() const { return open_; }
-  std::size_t backlog() const { return backlog_bytes_; }
+  std::size_t backlog() const { return backlog_bytes_ + plain_.size(); }
   /// The first DNS name in the verified peer certificate; empty without TLS.
   const std::string& peer_name() const { return peer_name_; }
 
@@ -88,6 +89,7 @@ class Stream {
   void pump();
   bool handshake();
   void read_plain();
+  void flush_plain();
   void flush_tls();
   void write_raw(std::string_view bytes);
   void written(std::size_t bytes, int status) noexcept;
@@ -107,6 +109,7 @@ class Stream {
   std::string expected_peer_;
   std::string peer_name_;
   std::string early_;  // written before the handshake was done
+  std::string plain_;  // written in this turn, not yet encrypted
   std::size_t backlog_bytes_ = 0;
   std::size_t backlog_bytes_max_ = kBacklogBytesMax;
   bool open_ = false;

@@ -88,9 +88,10 @@ Findings check_foreign_headers(const File& file) {
       {"llhttp.h", {"io"}},
       {"systemd/", {"io"}},
       {"spdlog/", {"daemon"}},
-      {"CLI/", {"cli", "daemon"}},
+      {"CLI/", {"cli", "daemon", "bench"}},
       {"openssl/", {"io", "alerts", "daemon"}},
-      {"nlohmann/", {"api", "cli"}}};
+      {"nlohmann/", {"api", "cli", "bench"}},
+      {"nghttp2/", {"bench"}}};
   Findings wrong;
   const auto lines = lines_of(file.text);
   for (std::size_t i = 0; i < lines.size(); ++i) {
