@@ -75,7 +75,7 @@ TEST(Stories, TwoLeadersChangeTheMembersOnlyOneAfterTheOther) {
 
   group.lost = nullptr;
   group.passes(milliseconds(3000));
-  for (const ServerId& id : {"a", "b", "c", "d", "e"}) {
+  for (const char* id : {"a", "b", "c", "d", "e"}) {
     EXPECT_EQ(group.at(id).configuration(), group.at(group.leader()).configuration()) << id;
   }
 }
