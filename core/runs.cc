@@ -193,8 +193,7 @@ std::optional<std::string> why_wait(const Applying& ap, const Run& run, const St
     const auto reasons = why_not_isolate(ap.state, run.node);
     if (!reasons.empty()) return reasons.front();
   }
-  if (spec.action == "traffic.restore") return why_stale(ap.state, run.node);
-  return std::nullopt;
+  return is_traffic(spec.action) ? why_stale(ap.state, run.node) : std::nullopt;
 }
 
 void host_step(Applying& ap, Run& run, const StepSpec& spec) {

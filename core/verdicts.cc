@@ -177,7 +177,10 @@ void update_verdict(Applying& ap, const std::string& name) {
     node.cause = worst.cause;
     node.cause_class = worst_class;
   }
-  record(ap, name, node, worst.verdict, reason_of(node, worst, starting));
+  const bool bad = worst.verdict == Verdict::Down || worst.verdict == Verdict::Degraded;
+  const bool nobody_left = bad && worst.verdict == node.verdict && worst.votes == 0;
+  record(ap, name, node, worst.verdict,
+         nobody_left ? node.reason : reason_of(node, worst, starting));
 }
 
 void take_opinions(Applying& ap, const command::ReportOpinions& report) {

@@ -21,7 +21,7 @@ void update_verdict(Applying& ap, const std::string& node);
 std::size_t quorum_of(const State& state, const NodeState& node);
 
 /// The verdict is one that no quorum of the node's observers of now has a view on: it stands, but
-/// it allows no restore.
+/// it allows no restore, and Fettle takes no node out by it.
 bool is_stale(const State& state, const NodeState& node);
 
 /// The observers that hold the verdict, with the age of the fault they saw; for the incident.

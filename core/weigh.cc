@@ -192,9 +192,7 @@ std::vector<Hold> blocks(const State& state, const std::string& name, const Node
     holds.push_back({"hold-down after a relapse", hold_down_until(node)});
     return holds;
   }
-  if (playbook.name == kBuiltinRestore) {
-    if (auto stale = why_stale(state, name)) holds.push_back({std::move(*stale)});
-  }
+  if (auto stale = why_stale(state, name)) holds.push_back({std::move(*stale)});
   if (auto freeze = freeze_hold(state, node.service)) holds.push_back(std::move(*freeze));
   if (const Run* run = cancelled_by_person(state, node, playbook); run != nullptr) {
     holds.push_back({"run " + std::to_string(run->id.value) + " was " + run->cancel_reason});

@@ -149,6 +149,25 @@ TEST(Liveness, FettleRestoresOnlyOnceAQuorumOfTheNewObserversSaysHealthy) {
   EXPECT_EQ(story.performed.back().action, "traffic.restore");
 }
 
+TEST(Liveness, FettleTakesNoNodeOutByAVerdictThatNoQuorumOfNowHasAViewOn) {
+  EngineStory story = group_of({"m1", "m2", "m3", "m4", "m5", "m6"});
+  story.everything_is_healthy();
+  story.tell(command::Freeze{.length = seconds(10), .by = "ann"});
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  const std::vector<std::string> before = story.node("a").observers;
+  for (const std::string& observer : before) {
+    if (observer != "m1") lose(story, observer);
+  }
+  story.tell(command::MemberLost{"m1", "no link"});
+  story.tell(command::MemberBack{"m1"});
+  EXPECT_EQ(story.node("a").verdict, Verdict::Down);
+  EXPECT_EQ(story.node("a").reason.find("0 of"), std::string::npos) << story.node("a").reason;
+  story.pass(seconds(11));
+  EXPECT_TRUE(story.performed.empty()) << "thawed, but nobody of now has looked";
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.performed.size(), 1U);
+}
+
 TEST(Liveness, OneObserverIsAlwaysAtTheServicesDirectorWhoeverOfThemLives) {
   std::vector<std::string> members;
   for (int i = 1; i <= 12; ++i) members.push_back("m" + std::to_string(i));
