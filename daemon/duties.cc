@@ -1,7 +1,8 @@
 // What a leader does without being asked: it raises the engine's level once every voter supports
-// it, and commits which members are lost or back.
+// it, commits which members are lost or back, and hands over when it limps.
 #include "core/level.h"
 #include "daemon/group.h"
+#include "daemon/log.h"
 
 namespace fettle::daemon {
 
@@ -12,6 +13,19 @@ void Group::tend_level() {
   if (!level) return;
   raise_proposed_ = true;
   propose(core::command::RaiseLevel{*level}, "", nullptr);
+}
+
+/// A leader whose loop or disk limps hands over to the voter that is furthest.
+void Group::tend_health() {
+  const core::Duration slowest = std::max(loop_.lag(), driver_->take_slowest_save());
+  if (!leading_) return limping_.forget();
+  if (raft::voters_of(driver_->raft().configuration()).size() < 2) return;
+  if (!limping_.look(io::Loop::now(), slowest, config_.election_timeout)) return;
+  log::warn("leader.limps: its loop or disk took up to " + core::to_string(slowest) + " for " +
+            core::to_string(Limping::kAfter) + "; it hands over");
+  do_transfer("", [](const Result<core::ClientAnswer>& answer) {
+    if (!answer) log::warn("leader.limps: not handed over: " + answer.error().what);
+  });
 }
 
 void Group::tend_members() {

@@ -399,6 +399,7 @@ void Group::sweep() {
   propose_refused();
   if (!leaving_.empty()) link_to_peers();
   tend_members();
+  tend_health();
   watch_leadership();
   const core::Time now = io::Loop::now();
   const auto in_doubt = [](const std::string& key) {

@@ -13,6 +13,7 @@
 #include "api/backend.h"
 #include "core/engine.h"
 #include "core/engine_clock.h"
+#include "daemon/limping.h"
 #include "daemon/links.h"
 #include "daemon/liveness.h"
 #include "daemon/raft_driver.h"
@@ -157,6 +158,7 @@ class Group {
   // duties.cc: what a leader does without being asked
   void tend_level();
   void tend_members();
+  void tend_health();
 
   // membership.cc: who the group is
   bool in_group() const;
@@ -210,6 +212,7 @@ class Group {
   core::Engine engine_;
   std::unique_ptr<Links> links_;
   Liveness liveness_;
+  Limping limping_;
   io::Timer wake_timer_;
   io::Timer sweeper_;
   bool leading_ = false;  // leads, and everything up to its no-op is applied

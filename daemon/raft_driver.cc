@@ -76,19 +76,27 @@ void RaftDriver::carry_out(raft::Output output) {
 /// Group commit: what gathered while the disk was busy goes in one transaction.
 void RaftDriver::save() {
   saving_ = true;
+  saving_since_ = io::Loop::now();
   auto batches = std::make_shared<std::vector<raft::Persist>>(std::exchange(unsaved_, {}));
   const std::uint64_t last = batches->back().batch;
   const bool queued = disk_.submit(
       loop_, [&store = store_, batches] { end_if_failed(store.save(*batches)); },
-      [this, last, began = io::Loop::now(), alive = alive_] {
+      [this, last, began = saving_since_, alive = alive_] {
         if (!*alive) return;
-        persist_times_.observe(io::Loop::now() - began);
+        const core::Duration took = io::Loop::now() - began;
+        persist_times_.observe(took);
+        slowest_save_ = std::max(slowest_save_, took);
         saving_ = false;
         step(raft::Persisted{last});
         if (!saving_ && !unsaved_.empty()) save();
         if (!saving_) settle_when_quiet();
       });
   FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
+}
+
+core::Duration RaftDriver::take_slowest_save() {
+  const core::Duration waiting = saving_ ? io::Loop::now() - saving_since_ : core::Duration{0};
+  return std::max(std::exchange(slowest_save_, core::Duration{0}), waiting);
 }
 
 void RaftDriver::settle_when_quiet() {

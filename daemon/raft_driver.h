@@ -50,6 +50,8 @@ class RaftDriver {
   const raft::Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
   /// How long batches took to become durable, the wait for the disk worker included.
+  /// The slowest of the batches that became durable since this was asked last, or that still wait.
+  core::Duration take_slowest_save();
   const core::Histogram& persist_times() const { return persist_times_; }
 
  private:
@@ -68,6 +70,8 @@ class RaftDriver {
   Index applied_;
   std::vector<raft::Persist> unsaved_;
   bool saving_ = false;
+  core::Time saving_since_;
+  core::Duration slowest_save_{0};
   core::Histogram persist_times_{core::latency_bounds()};
   bool stepping_ = false;
   std::deque<raft::Input> waiting_;

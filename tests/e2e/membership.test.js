@@ -7,6 +7,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
+const { runToEnd } = require('../../trial/lib/processes.js');
 const { Scene, freePort } = require('./support/scene.js');
 const { SmallGroup, NAMES } = require('./support/small_group.js');
 const { FETTLED } = require('./support/standalone.js');
@@ -117,5 +118,55 @@ test('a member whose data are lost is refused under its old name until it is rem
       const said = await group.fettle(leader, 'member', 'add', wiped, '--address', `127.0.0.1:${clusterPort}`);
       assert.match(said, new RegExp(`${wiped} is a voter`));
       await group.until('it serves reads', SETTLED_MS, wiped, '/v1/status', (one) => one.services?.length > 0);
+    }),
+);
+
+test('all but one are lost for good: the survivor goes on alone, under a generation that the others are not heard in',
+  { timeout: 120000 },
+  () =>
+    Scene.play(async (scene) => {
+      const { group } = await startGroup(scene);
+      await group.fettle('m1', 'kv', 'put', 'kept', '"before"');
+      const file = path.join(scene.folder, 'saved');
+      await group.fettle('m2', 'snapshot', 'save', file);
+      const inspected = JSON.parse(await group.fettle('m2', 'snapshot', 'inspect', file, '--output', 'json'));
+      assert.strictEqual(inspected.cluster, 'test');
+      assert.deepStrictEqual(inspected.members, NAMES);
+      assert.strictEqual(inspected.keys, 1);
+
+      for (const name of NAMES) await scene.processes.kill(name, 'SIGKILL').exit;
+      const { file: config } = group.member('m1');
+      await assert.rejects(
+        runToEnd(FETTLED, ['--config', config, '--recover-alone', 'another']),
+        /nothing is changed/,
+      );
+      const said = await runToEnd(FETTLED, ['--config', config, '--recover-alone', 'test']);
+      assert.match(said, /alone, as generation 2/);
+      await group.start('m1');
+      const status = await group.get('m1', '/v1/status');
+      assert.strictEqual(status.cluster.generation, 2);
+      assert.deepStrictEqual(names(status), ['m1']);
+      assert.match(await group.fettle('m1', 'kv', 'get', 'kept'), /before/);
+
+      scene.processes.start('m2', FETTLED, ['--config', group.member('m2').file]);
+      await group.untilLogged('m2', /link\.refused(_by)? peer=m1: /, SETTLED_MS);
+      await scene.processes.kill('m2', 'SIGKILL').exit;
+
+      fs.rmSync(path.join(scene.folder, 'data', 'm2'), { recursive: true });
+      scene.processes.start('m2', FETTLED, ['--config', group.member('m2').file]);
+      const added = await group.fettle(
+        'm1', 'member', 'add', 'm2', '--address', `127.0.0.1:${group.member('m2').clusterPort}`,
+      );
+      assert.match(added, /m2 is a voter/);
+      await group.until('it serves reads', SETTLED_MS, 'm2', '/v1/status', (one) =>
+        one.cluster?.generation === 2 && one.services?.length > 0);
+
+      const restored = group.member('m3');
+      fs.rmSync(path.join(scene.folder, 'data', 'm3'), { recursive: true });
+      await runToEnd(FETTLED, ['--config', restored.file, '--recover-alone', 'test', '--from', file]);
+      await group.start('m3');
+      const alone = await group.get('m3', '/v1/status');
+      assert.deepStrictEqual(names(alone), ['m3']);
+      assert.match(await group.fettle('m3', 'kv', 'get', 'kept'), /before/);
     }),
 );
