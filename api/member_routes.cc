@@ -34,11 +34,11 @@ std::string name_in(std::string_view path, std::string_view end) {
 
 void change(const Request& request, Backend& backend, Result<MemberChange> wanted, Done done) {
   if (!wanted) return done(error(wanted.error(), request.path));
-  backend.change_members(std::move(*wanted), [request, done = std::move(done)](
-                                                 const Result<std::string>& answer) {
-    if (!answer) return done(write_error(answer.error(), request));
-    done(ok({{"message", *answer}}));
-  });
+  backend.change_members(std::move(*wanted),
+                         [request, done = std::move(done)](const Result<std::string>& answer) {
+                           if (!answer) return done(write_error(answer.error(), request));
+                           done(ok({{"message", *answer}}));
+                         });
 }
 
 void transfer(const Request& request, Backend& backend, Done done) {

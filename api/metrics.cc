@@ -260,16 +260,11 @@ StateMetrics state_metrics(const core::State& state) {
   for (const auto& [id, run] : state.runs) {
     if (!core::is_over(run.state)) ++metrics.open_runs[static_cast<std::size_t>(run.mode)];
   }
-  metrics.entries = {{"clients", state.clients.size()},
-                     {"freezes", state.freezes.size()},
-                     {"incidents", state.incidents.size()},
-                     {"kv", state.kv.values.size()},
-                     {"leases", state.leases.size()},
-                     {"lost_members", state.lost.size()},
-                     {"members", state.members.size()},
-                     {"nodes", state.nodes.size()},
-                     {"outbox", state.outbox.size()},
-                     {"runs", state.runs.size()}};
+  metrics.entries = {{"clients", state.clients.size()},     {"freezes", state.freezes.size()},
+                     {"incidents", state.incidents.size()}, {"kv", state.kv.values.size()},
+                     {"leases", state.leases.size()},       {"lost_members", state.lost.size()},
+                     {"members", state.members.size()},     {"nodes", state.nodes.size()},
+                     {"outbox", state.outbox.size()},       {"runs", state.runs.size()}};
   return metrics;
 }
 

@@ -336,11 +336,12 @@ void route(const Request& request, Backend& backend, std::function<void(Response
     return get(request, backend, parts, std::move(done));
   }
   const bool put = is_kv(request.path) && request.method == "PUT";
-  const bool removes = (is_kv(request.path) || is_membership(request.path)) &&
-                       request.method == "DELETE";
+  const bool removes =
+      (is_kv(request.path) || is_membership(request.path)) && request.method == "DELETE";
   if (request.method != "POST" && !put && !removes) {
-    return done(error_response(405, "method_not_allowed",
-                               "GET or POST; PUT and DELETE for /v1/kv/KEY; DELETE for /v1/members/NAME", request.path));
+    return done(error_response(
+        405, "method_not_allowed",
+        "GET or POST; PUT and DELETE for /v1/kv/KEY; DELETE for /v1/members/NAME", request.path));
   }
   if (!request.may_write) {
     return done(error_response(

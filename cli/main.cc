@@ -140,7 +140,8 @@ void add_members(CLI::App& app, Chosen& chosen) {
     });
     return command;
   };
-  auto* add = verb("add", "add a member; it becomes a voter once it has caught up", cli::member_add);
+  auto* add =
+      verb("add", "add a member; it becomes a voter once it has caught up", cli::member_add);
   add->add_option("name", chosen.member.name, "its node_name")->required();
   add->add_option("--address", chosen.member.address, "its listen.cluster, as the others reach it")
       ->required();

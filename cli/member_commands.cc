@@ -61,8 +61,9 @@ int member_add(const Common& common, const MemberOptions& options) {
 }
 
 int member_remove(const Common& common, const MemberOptions& options) {
-  return tell(common, Client(common.socket, common.server)
-                          .write("DELETE", path_of(options.name), ordered_json()));
+  return tell(
+      common,
+      Client(common.socket, common.server).write("DELETE", path_of(options.name), ordered_json()));
 }
 
 int member_promote(const Common& common, const MemberOptions& options) {

@@ -34,8 +34,9 @@ class Engine {
   /// state hash is not this voter's.
   Applied apply(Index index, const LogEntry& entry);
 
-  /// The entry at `index` changed who holds the group's log: `servers`, by name. As apply(), on every
-  /// voter and in the log's order; below level 2 and before the group is founded nothing happens.
+  /// The entry at `index` changed who holds the group's log: `servers`, by name. As apply(), on
+  /// every voter and in the log's order; below level 2 and before the group is founded nothing
+  /// happens.
   Applied configure(Index index, const std::vector<std::string>& servers);
 
   /// `survivor` alone is the group from `index` on, by the deliberate act of a person (keep_only).

@@ -57,8 +57,7 @@ void walk(std::string_view text, Plain plain, Reference reference) {
 
 std::vector<FieldUse> uses(std::string_view text) {
   std::vector<FieldUse> found;
-  walk(
-      text, [](std::string_view) {}, [&](const FieldUse& use) { found.push_back(use); });
+  walk(text, [](std::string_view) {}, [&](const FieldUse& use) { found.push_back(use); });
   return found;
 }
 
@@ -77,8 +76,7 @@ Result<std::string> substitute(std::string_view text,
       filled += value->second;
     }
   };
-  walk(
-      text, [&](std::string_view piece) { filled += piece; }, fill);
+  walk(text, [&](std::string_view piece) { filled += piece; }, fill);
   FETTLE_CHECK(status);
   return filled;
 }

@@ -15,7 +15,8 @@ class Limping {
   /// At most once in this time, so that two slow hosts do not pass it to and fro.
   static constexpr core::Duration kPause = std::chrono::minutes(10);
 
-  /// `slowest`: the worst of loop lag and commit latency since the look before. True: hand over now.
+  /// `slowest`: the worst of loop lag and commit latency since the look before. True: hand over
+  /// now.
   bool look(core::Time now, core::Duration slowest, core::Duration election_timeout) {
     if (slowest <= election_timeout / 2) {
       since_.reset();

@@ -108,7 +108,8 @@ void Links::connect(Outgoing& out) {
   resolver_.resolve(out.peer.address.host, out.peer.address.port,
                     [this, name, alive = alive_](Result<io::SockAddress> address) {
                       const auto still = *alive ? out_.find(name) : out_.end();
-                      if (!*alive || still == out_.end() || still->second->stream != nullptr) return;
+                      if (!*alive || still == out_.end() || still->second->stream != nullptr)
+                        return;
                       Outgoing& same = *still->second;
                       if (address) return dial(same, *address);
                       lost(same, address.error().what);
@@ -119,21 +120,19 @@ void Links::dial(Outgoing& out, const io::SockAddress& address) {
   out.address = address;
   out.reader = io::FrameReader(wire::kVersion, wire::kFrameBytesMax);
   out.stream = std::make_unique<io::Stream>(loop_);
-  out.stream->connect_tcp(address,
-                          {.on_open = [this, &out] { out.stream->write(pack(events_.hello())); },
-                           .on_data =
-                               [this, &out](std::string_view bytes) {
-                                 const Status read =
-                                     out.reader.feed(bytes, [&](std::string_view payload) {
-                                       reply(out, payload);
-                                       return out.stream != nullptr;
-                                     });
-                                 if (!read) lost(out, read.error().what);
-                               },
-                           .on_end = [this, &out](
-                                         io::End end,
-                                         const std::string& text) { ended(out, end, text); }},
-                          io::Stream::kOpenTimeout, tls_, out.peer.name);
+  out.stream->connect_tcp(
+      address,
+      {.on_open = [this, &out] { out.stream->write(pack(events_.hello())); },
+       .on_data =
+           [this, &out](std::string_view bytes) {
+             const Status read = out.reader.feed(bytes, [&](std::string_view payload) {
+               reply(out, payload);
+               return out.stream != nullptr;
+             });
+             if (!read) lost(out, read.error().what);
+           },
+       .on_end = [this, &out](io::End end, const std::string& text) { ended(out, end, text); }},
+      io::Stream::kOpenTimeout, tls_, out.peer.name);
 }
 
 void Links::ended(Outgoing& out, io::End end, const std::string& text) {
@@ -269,8 +268,8 @@ Status Links::take_hello(Incoming& in, const wire::Frame& frame) {
   const std::string certified = in.stream->peer_name();
   if (hello == nullptr) return fail(Code::Refused, "it does not introduce itself");
   if (hello->facts.name != certified) {
-    return fail(Code::Refused, "its certificate names '" + certified + "', it says '" +
-                                   hello->facts.name + "'");
+    return fail(Code::Refused,
+                "its certificate names '" + certified + "', it says '" + hello->facts.name + "'");
   }
   FETTLE_CHECK(events_.on_hello(*hello));
   FETTLE_ASSERT_MSG(out_.contains(certified), "who is accepted is a peer");

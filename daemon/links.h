@@ -27,13 +27,14 @@ struct Peer {
 struct LinkEvents {
   /// What this member says of itself now; asked for each new connection.
   std::function<wire::Hello()> hello;
-  /// A peer introduces itself, known so far or not; an error refuses it, and it is told why. What is
-  /// accepted must be one of the peers when this returns (set_peers).
+  /// A peer introduces itself, known so far or not; an error refuses it, and it is told why. What
+  /// is accepted must be one of the peers when this returns (set_peers).
   std::function<Status(const wire::Hello&)> on_hello;
   std::function<void(const std::string& peer, wire::Frame frame)> on_frame;
   std::function<void(const std::string& peer)> on_up;
   std::function<void(const std::string& peer)> on_down;
-  /// The peer's process is dead: its connection was cut, and right afterwards nobody listened there.
+  /// The peer's process is dead: its connection was cut, and right afterwards nobody listened
+  /// there.
   std::function<void(const std::string& peer)> on_dead;
   /// The peer refuses this member, and says why.
   std::function<void(const std::string& peer, const std::string& why)> on_refused;

@@ -1,7 +1,7 @@
 // fettled: the daemon. Exit codes: 0 ended cleanly; 1 it could not start; 2 bad usage or bad files,
 // nothing changed; 74 the disk failed, or what was acknowledged is damaged or missing; 76 the log
-// needs a newer version, or this member's state is not the others' (the service manager must restart
-// after none of these).
+// needs a newer version, or this member's state is not the others' (the service manager must
+// restart after none of these).
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -37,8 +37,7 @@ int check(const fettle::daemon::MemberFiles& files) {
   return 0;
 }
 
-int recover(const fettle::daemon::MemberFiles& files,
-            const fettle::daemon::RecoveryOrder& order) {
+int recover(const fettle::daemon::MemberFiles& files, const fettle::daemon::RecoveryOrder& order) {
   const auto done = fettle::daemon::recover_alone(files, order);
   if (!done) return say(done.error());
   std::printf("%s\n", done->c_str());
@@ -75,9 +74,9 @@ int main(int argc, char** argv) {
   app.add_option("--config", config, "the member file");
   app.add_flag("--check", only_check, "check the files and exit");
   auto* alone = app.add_option("--recover-alone", recovery.cluster,
-                                 "DANGEROUS: the other voters are lost for good; make this host's "
-                                 "copy a group of one, under a new generation. CLUSTER is its name")
-                      ->type_name("CLUSTER");
+                               "DANGEROUS: the other voters are lost for good; make this host's "
+                               "copy a group of one, under a new generation. CLUSTER is its name")
+                    ->type_name("CLUSTER");
   app.add_option("--from", recovery.snapshot_file,
                  "with --recover-alone: begin from this file of `fettle snapshot save`")
       ->needs(alone);

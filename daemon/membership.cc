@@ -149,9 +149,10 @@ void Group::found_if_agreed() {
   const bool named = raft::find_server(first, self()) != nullptr;
   if (!named || !settled_.empty()) {
     if (!std::exchange(told_waits_, true)) {
-      log::info("group.waiting: " +
-                (named ? std::string("a group exists already") : "its file does not name this member") +
-                "; it begins once the group's leader, which must count it as a member, sends it the log");
+      log::info(
+          "group.waiting: " +
+          (named ? std::string("a group exists already") : "its file does not name this member") +
+          "; it begins once the group's leader, which must count it as a member, sends it the log");
     }
     return;
   }
@@ -269,12 +270,13 @@ void Group::snapshot_file(TextDone done) {
     do_read(true, [this, done](const Status& ready) {
       if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
       const core::State& state = engine_.state();
-      to_work([done, bytes = core::write_snapshot_file({.cluster = state.cluster,
-                                                        .generation = state.generation,
-                                                        .level = state.level,
-                                                        .index = state.applied,
-                                                        .taken = io::Loop::wall_now(),
-                                                        .state = engine_.save()})] { done(bytes); });
+      to_work(
+          [done, bytes = core::write_snapshot_file({.cluster = state.cluster,
+                                                    .generation = state.generation,
+                                                    .level = state.level,
+                                                    .index = state.applied,
+                                                    .taken = io::Loop::wall_now(),
+                                                    .state = engine_.save()})] { done(bytes); });
     });
   });
   if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });

@@ -330,15 +330,14 @@ api::GroupStatus Group::status() const {
   status.self = self();
   for (const raft::Server& member : raft.configuration().servers) {
     const bool me = member.id == self();
-    api::MemberStatus one{.name = member.id,
-                          .role = member.voter ? "voter" : "learner",
-                          .address = member.info};
+    api::MemberStatus one{
+        .name = member.id, .role = member.voter ? "voter" : "learner", .address = member.info};
     const auto facts = state.members.find(member.id);
     if (facts != state.members.end()) {
       one.zone = facts->second.zone;
       one.version = facts->second.version;
     }
-    one.state = me                             ? std::string(raft::to_string(raft.role()))
+    one.state = me                           ? std::string(raft::to_string(raft.role()))
                 : member.id == raft.leader() ? "leader"
                                              : "follower";
     if (!me && !links_->up(member.id)) one.state = "unreachable";

@@ -101,8 +101,8 @@ core::Duration RaftDriver::take_slowest_save() {
 
 void RaftDriver::settle_when_quiet() {
   quiet_.start(kQuiet, [this] {
-    const bool queued = disk_.submit(
-        loop_, [&store = store_] { end_if_failed(store.settle()); }, [] {});
+    const bool queued =
+        disk_.submit(loop_, [&store = store_] { end_if_failed(store.settle()); }, [] {});
     FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
   });
 }

@@ -82,9 +82,8 @@ Result<std::string> recover_alone(const MemberFiles& files, const RecoveryOrder&
                     .configuration = {{{.id = file.node_name, .info = to_string(address)}}},
                     .configuration_index = index};
   snapshot->data = engine.save();
-  FETTLE_CHECK(store->save({raft::Persist{.hard = raft::HardState{term, ""},
-                                          .snapshot = snapshot,
-                                          .compact_to = index}}));
+  FETTLE_CHECK(store->save({raft::Persist{
+      .hard = raft::HardState{term, ""}, .snapshot = snapshot, .compact_to = index}}));
   const core::State& state = engine.state();
   return file.node_name + " is the group '" + file.cluster + "' alone, as generation " +
          std::to_string(state.generation) + " from entry " + std::to_string(index.value) +

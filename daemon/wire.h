@@ -27,7 +27,7 @@ struct Hello {
   std::uint64_t generation = 1;
   bool in_group = false;  // it has the group's log, or a part of it; false: a new, empty member
   std::uint64_t founders = 0;  // hash of the first voters that its file names
-  core::Address address;  // where it listens for members
+  core::Address address;       // where it listens for members
   core::MemberFacts facts;
 };
 /// No link with this one, and why.
@@ -98,8 +98,9 @@ struct Pong {
   std::int64_t sent_ns = 0;
 };
 
-using Frame = std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer,
-                           ReadIndex, ReadIndexReply, Ping, Pong, Directors, Refused, ChangeMembers, HandOver>;
+using Frame =
+    std::variant<Hello, Raft, Report, Forward, Forwarded, Perform, Cancel, Answer, ReadIndex,
+                 ReadIndexReply, Ping, Pong, Directors, Refused, ChangeMembers, HandOver>;
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {

@@ -103,8 +103,7 @@ void Work::write(core::Command command, std::string key,
   group_->write(std::move(command), std::move(key), std::move(done));
 }
 
-void Work::change_members(api::MemberChange change,
-                          std::function<void(Result<std::string>)> done) {
+void Work::change_members(api::MemberChange change, std::function<void(Result<std::string>)> done) {
   group_->change_members(std::move(change), std::move(done));
 }
 

@@ -1,7 +1,8 @@
 // Scheduler: who is due to look. Owns the probes of every watched node and one timer. Each (node,
 // probe) has a fixed phase within its interval, on slots of 10 ms, and at most one look in flight.
 // What a look means is the judge's: on_sample says whether to look again after confirm_gap, ahead
-// of the slot. A kept connection that the node closed makes all probes of the node look, after kSettle.
+// of the slot. A kept connection that the node closed makes all probes of the node look, after
+// kSettle.
 #pragma once
 
 #include <functional>

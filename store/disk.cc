@@ -52,7 +52,7 @@ class HostFile final : public File {
     return {};
   }
   Result<std::uint64_t> size() override {
-    struct stat found {};
+    struct stat found{};
     if (fstat(fd_, &found) != 0) return failed("stat", path_, errno);
     return static_cast<std::uint64_t>(found.st_size);
   }

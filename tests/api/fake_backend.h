@@ -56,8 +56,7 @@ class FakeBackend : public Backend {
     parsed.push_back(std::move(files));
     later([this, done = std::move(done)] { done(outcome); });
   }
-  void change_members(MemberChange change,
-                      std::function<void(Result<std::string>)> done) override {
+  void change_members(MemberChange change, std::function<void(Result<std::string>)> done) override {
     changes.push_back(std::move(change));
     later([done = std::move(done)] { done("changed"); });
   }

@@ -76,9 +76,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Read{"/healthz", "ok"}, Read{"/readyz", "ready"}, Read{"/", "/v1/status"}));
 
 TEST_F(Api, ALeaseIsGrantedRenewedAndReleased) {
-  server.on_loop([](FakeBackend& backend, Server&) {
-    backend.answer = {.text = "granted", .number = 42};
-  });
+  server.on_loop(
+      [](FakeBackend& backend, Server&) { backend.answer = {.text = "granted", .number = 42}; });
   const RawAnswer answer =
       local().post("/v1/leases/locks/nightly/grant", R"({"holder":"me","duration":"10s"})");
   EXPECT_EQ(answer.body, "{\"message\":\"granted\",\"token\":42}\n");
