@@ -23,7 +23,7 @@ void Group::propose(core::Command command, std::string client, WriteDone done) {
                        .command = std::move(command)};
   const std::uint64_t token = next_token_++;
   if (done) proposing_.emplace(token, std::pair(std::move(client), std::move(done)));
-  driver_->step(raft::Propose{token, core::encode_entry(entry)});
+  driver_->propose({token, core::encode_entry(entry)});
 }
 
 void Group::accepted(const raft::Accepted& accepted) {

@@ -50,6 +50,14 @@ void RaftDriver::step(raft::Input input) {
   stepping_ = false;
 }
 
+void RaftDriver::propose(raft::Propose proposal) {
+  proposals_.push_back(std::move(proposal));
+  if (proposals_.size() > 1) return;
+  loop_.before_waiting([this, alive = alive_] {
+    if (*alive) step(raft::ProposeAll{std::exchange(proposals_, {})});
+  });
+}
+
 void RaftDriver::carry_out(raft::Output output) {
   if (output.persist) {
     unsaved_.push_back(std::move(*output.persist));

@@ -47,6 +47,8 @@ class RaftDriver {
   void start();
   /// Takes an input; one that comes while another is carried out waits its turn.
   void step(raft::Input input);
+  /// Proposes at the end of the loop's turn, with whatever else is proposed in it.
+  void propose(raft::Propose proposal);
   const raft::Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
   /// How long batches took to become durable, the wait for the disk worker included.
@@ -68,6 +70,7 @@ class RaftDriver {
   io::Timer quiet_;
   raft::Raft raft_;
   Index applied_;
+  std::vector<raft::Propose> proposals_;  // of this turn of the loop
   std::vector<raft::Persist> unsaved_;
   bool saving_ = false;
   core::Time saving_since_;

@@ -105,15 +105,26 @@ void Raft::on(const Received& input) {
 }
 
 void Raft::on(const Propose& input) {
-  if (role_ != Role::Leader) return reject(input.token, Code::NotLeader, "it does not lead");
-  if (transferring_) return reject(input.token, Code::Busy, "the leadership is being transferred");
+  take(input);
+  if (role_ == Role::Leader) replicate();
+}
+
+void Raft::on(const ProposeAll& input) {
+  for (const Propose& proposal : input.proposals) take(proposal);
+  if (role_ == Role::Leader) replicate();
+}
+
+/// Into the log, or refused; what was taken is not sent yet.
+void Raft::take(const Propose& proposal) {
+  const std::uint64_t token = proposal.token;
+  if (role_ != Role::Leader) return reject(token, Code::NotLeader, "it does not lead");
+  if (transferring_) return reject(token, Code::Busy, "the leadership is being transferred");
   if (uncommitted_bytes_ > 0 &&
-      uncommitted_bytes_ + input.data.size() > config_.uncommitted_bytes_max) {
-    return reject(input.token, Code::Busy, "too much is not committed yet");
+      uncommitted_bytes_ + proposal.data.size() > config_.uncommitted_bytes_max) {
+    return reject(token, Code::Busy, "too much is not committed yet");
   }
-  append_own(EntryKind::Command, input.data);
-  out_.accepted.push_back({input.token, log_.last_index(), hard_.term});
-  replicate();
+  append_own(EntryKind::Command, proposal.data);
+  out_.accepted.push_back({token, log_.last_index(), hard_.term});
 }
 
 void Raft::on(const Persisted& input) {

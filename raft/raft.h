@@ -99,6 +99,8 @@ class Raft {
   void on(const Tick&);
   void on(const Received& input);
   void on(const Propose& input);
+  void on(const ProposeAll& input);
+  void take(const Propose& proposal);
   void on(const Persisted& input);
   void emit(const ServerId& to, Term term, Body body, When when);
   When when_durable(Index index) const;

@@ -62,6 +62,10 @@ struct Propose {
   std::uint64_t token = 0;
   std::string data;
 };
+/// Several at once: each is answered by itself, and what is taken is sent together.
+struct ProposeAll {
+  std::vector<Propose> proposals;
+};
 /// Everything up to this batch is durable.
 struct Persisted {
   std::uint64_t batch = 0;
@@ -102,7 +106,7 @@ struct Transfer {
 struct LeaderLost {
   ServerId server;
 };
-using Input = std::variant<Found, Tick, Received, Propose, Persisted, Read, Compact, AddServer,
+using Input = std::variant<Found, Tick, Received, Propose, ProposeAll, Persisted, Read, Compact, AddServer,
                            RemoveServer, PromoteServer, Transfer, LeaderLost>;
 
 /// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and

@@ -14,6 +14,30 @@ TEST(Append, AnAckNamesNoMoreThanWhatItsMessageHeld) {
   EXPECT_EQ(bodies<AppendReply>(out).front().match, Index{1});
 }
 
+TEST(Append, WhatIsProposedTogetherIsWrittenOnceAndSentInOneMessageToEachPeer) {
+  OneServer a({"a", "b", "c"});
+  a.wins();
+  a.disk_is_done();
+  a.acks("b", 1);
+  a.acks("c", 1);
+  const Output out = a.step(ProposeAll{{{7, "x"}, {8, "y"}, {9, "z"}}});
+  ASSERT_TRUE(out.persist.has_value());
+  EXPECT_EQ(out.persist->entries.size(), 3U);
+  ASSERT_EQ(bodies<Append>(out).size(), 2U);
+  EXPECT_EQ(bodies<Append>(out).front().entries.size(), 3U);
+  ASSERT_EQ(out.accepted.size(), 3U);
+  EXPECT_EQ(out.accepted.back().token, 9U);
+  EXPECT_EQ(out.accepted.back().index, Index{4});
+}
+
+TEST(Append, WhoDoesNotLeadRefusesEachProposalByItsOwnToken) {
+  OneServer a({"a", "b", "c"});
+  const Output out = a.step(ProposeAll{{{7, "x"}, {8, "y"}}});
+  ASSERT_EQ(out.rejected.size(), 2U);
+  EXPECT_EQ(out.rejected.front().token, 7U);
+  EXPECT_EQ(out.rejected.back().code, Code::NotLeader);
+}
+
 TEST(Append, AnEntryOfAnOlderTermIsNotCommittedByCounting) {
   OneServer a({"a", "b", "c"}, {Term{2}, ""}, {entry(1, 1), entry(2, 2)});
   a.wins();
