@@ -49,7 +49,8 @@ void Raft::give_up_transfer() {
 }
 
 void Raft::receive(const Message& message, const TimeoutNow&) {
-  if (message.term < hard_.term || role_ == Role::Leader) return;
+  if (message.term < hard_.term) return say_term_over("order to take over", message);
+  if (role_ == Role::Leader) return say(message.from + " asks it to take over: it leads already");
   if (message.term > hard_.term) become_follower(message.term, message.from, "its leader asks");
   if (!may_campaign()) return;
   say(message.from + " asks it to take over");
