@@ -88,8 +88,9 @@ std::string Raft::why_no_majority(const Configuration& to) const {
     const Progress& peer = progress_.at(voter);
     if (peer.answered_within(config_.election_timeout, now_)) continue;
     ++silent;
-    missing += (missing.empty() ? "" : ", ") + voter + " has not answered for " +
-               milliseconds_of(now_ - peer.last_contact);
+    missing += (missing.empty() ? "" : ", ") + voter + " has not answered " +
+               (peer.answered ? "for " + milliseconds_of(now_ - peer.last_contact)
+                              : "since this leadership began");
   }
   if (voters.size() - silent >= majority_of(voters.size())) return "";
   return missing + ": without " + (silent == 1 ? "it" : "them") + " the new group has no majority";
