@@ -17,7 +17,7 @@ bool is_readable(const Entry& entry) {
 void Raft::receive(const Message& message, const Append& append) {
   if (message.term < hard_.term) {
     // The true term deposes a stale leader; the refused prev_index belongs to no current probe.
-    say_term_over("append", message);
+    say_term_over("refuses an append of " + message.from, message);
     return emit(message.from, hard_.term, AppendReply{.match = append.prev_index}, When::Now);
   }
   heard_leader(message);

@@ -55,7 +55,8 @@ void Raft::on(const LeaderLost& input) {
   election_deadline_ = std::min(election_deadline_, now_ + wait);
 }
 
-/// The place among the other voters, so that they do not all campaign at once.
+/// The place among the other voters, so that they do not all campaign at once. Those that died
+/// before are counted: not all know of them, and two that count otherwise can have one place.
 std::size_t Raft::rank_without(const ServerId& gone) const {
   std::size_t rank = 0;
   for (const ServerId& voter : voters_of(configuration())) {

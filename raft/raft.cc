@@ -251,8 +251,7 @@ void Raft::say(const std::string& text) {
 }
 
 void Raft::say_term_over(const std::string& what, const Message& message) {
-  say("refuses the " + what + " of " + message.from + ": term " +
-      std::to_string(message.term.value) + " is over");
+  say(what + ": term " + std::to_string(message.term.value) + " is over");
 }
 
 void Raft::reject(std::uint64_t token, Code code, std::string why) {

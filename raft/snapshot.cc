@@ -42,7 +42,7 @@ void Raft::receive(const Message& message, const SnapshotChunk& chunk) {
   const SnapshotMeta& meta = chunk.meta;
   SnapshotReply reply{.index = meta.index, .term = meta.term};
   if (message.term < hard_.term) {
-    say_term_over("snapshot", message);
+    say_term_over("refuses a snapshot of " + message.from, message);
     return emit(message.from, hard_.term, reply, When::Now);
   }
   heard_leader(message);

@@ -165,7 +165,7 @@ TEST(Snapshot, OneOfAnOlderTermIsRefusedWithItsReason) {
   OneServer a(Start{{Term{3}, ""}, snapshot_of(0, 0, voters({"a", "b"})), {}}, config);
   const Output out =
       a.hears("b", 2, chunk_of(*snapshot_of(1, 5, voters({"a", "b"}), "data"), 0, 4));
-  EXPECT_EQ(out.trace, std::vector<std::string>{"refuses the snapshot of b: term 2 is over"});
+  EXPECT_EQ(out.trace, std::vector<std::string>{"refuses a snapshot of b: term 2 is over"});
   ASSERT_EQ(out.send.size(), 1U);
   EXPECT_EQ(out.send.front().term, Term{3});
 }
