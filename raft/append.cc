@@ -1,14 +1,23 @@
 // The follower's side of replication: AppendEntries (thesis 3.5).
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "raft/raft.h"
 
 namespace fettle::raft {
+namespace {
+
+bool is_readable(const Entry& entry) {
+  return entry.kind != EntryKind::Configuration || decode<Configuration>(entry.data).has_value();
+}
+
+}  // namespace
 
 void Raft::receive(const Message& message, const Append& append) {
   if (message.term < hard_.term) {
     // The true term deposes a stale leader; the refused prev_index belongs to no current probe.
+    say_term_over("refuses an append of " + message.from, message);
     return emit(message.from, hard_.term, AppendReply{.match = append.prev_index}, When::Now);
   }
   heard_leader(message);
@@ -24,7 +33,8 @@ void Raft::receive(const Message& message, const Append& append) {
     const Index agreed = log_.last_not_after(append.prev_index, append.prev_term);
     const Index hint = std::max(agreed, commit_);
     say("refuses appends after " + std::to_string(append.prev_index.value) + "^" +
-        std::to_string(append.prev_term.value) + ": no such entry");
+        std::to_string(append.prev_term.value) +
+        (history_.empty() ? ": it knows no configuration" : ": no such entry"));
     return emit(message.from, hard_.term,
                 AppendReply{.match = append.prev_index,
                             .hint_index = hint,
@@ -32,19 +42,24 @@ void Raft::receive(const Message& message, const Append& append) {
                             .round = append.round},
                 When::Now);
   }
-  take_entries(append);
-  const Index last{append.prev_index.value + append.entries.size()};
+  const Index last = take_entries(append);
   advance_commit(std::min(append.commit, last));
   const Index named = FETTLE_MUTANT(raft_phantom_ack) ? log_.last_index() : last;
   emit(message.from, hard_.term,
        AppendReply{.success = true, .match = named, .round = append.round}, when_durable(named));
 }
 
-void Raft::take_entries(const Append& append) {
-  Index index = append.prev_index;
+/// The index up to which the log agrees with what the message holds. What no leader's log has, and
+/// whatever follows it there, is not taken.
+Index Raft::take_entries(const Append& append) {
+  Index agreed = append.prev_index;
   for (const Entry& entry : append.entries) {
-    index = next(index);
-    if (entry.index != index) return;  // not ours to repair: the leader's log has no gaps
+    const Index index = next(agreed);
+    if (entry.index != index || !is_readable(entry)) {
+      say("takes nothing from " + std::to_string(index.value) + " on: it is malformed");
+      return agreed;
+    }
+    agreed = index;
     if (log_.matches(index, entry.term)) continue;
     if (log_.contains(index)) {
       FETTLE_ASSERT_MSG(index > commit_, "a committed entry never changes");
@@ -57,6 +72,7 @@ void Raft::take_entries(const Append& append) {
     }
     append_entry(entry);
   }
+  return agreed;
 }
 
 }  // namespace fettle::raft

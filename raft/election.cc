@@ -20,6 +20,8 @@ void Raft::heard_leader(const Message& message) {
   FETTLE_ASSERT_MSG(role_ != Role::Leader || message.term > hard_.term, "one leader a term");
   become_follower(message.term, message.from, message.from + " leads");
   leader_heard_ = now_;
+  heard_term_ = message.term;
+  heard_leader_ = message.from;
   leader_lost_in_.reset();
   reset_election_timer();
 }
@@ -33,11 +35,18 @@ bool Raft::may_campaign() const {
   return is_voter(history_.as_of(before).configuration, config_.self);
 }
 
+/// True if it leads the term, or led it when last heard.
+bool Raft::was_leader(const ServerId& server) const {
+  return heard_term_ == hard_.term && heard_leader_ == server;
+}
+
 void Raft::on(const LeaderLost& input) {
-  if (role_ != Role::Follower || leader_.empty() || leader_ != input.server) return;
-  set_role(Role::Follower, "");
+  if (role_ != Role::Follower && role_ != Role::PreCandidate) return;
+  if (!was_leader(input.server) || knows_leader_lost()) return;
+  set_role(role_, "");
   leader_heard_.reset();
   leader_lost_in_ = hard_.term;
+  refused_.insert(input.server);  // in case it asks already
   if (!may_campaign()) return say("its leader is dead");
   const std::size_t rank = rank_without(input.server);
   say("its leader is dead, its rank is " + std::to_string(rank));
@@ -46,7 +55,8 @@ void Raft::on(const LeaderLost& input) {
   election_deadline_ = std::min(election_deadline_, now_ + wait);
 }
 
-/// The place among the other voters, so that they do not all campaign at once.
+/// The place among the other voters, so that they do not all campaign at once. Those that died
+/// before are counted: not all know of them, and two that count otherwise can have one place.
 std::size_t Raft::rank_without(const ServerId& gone) const {
   std::size_t rank = 0;
   for (const ServerId& voter : voters_of(configuration())) {
@@ -60,6 +70,7 @@ void Raft::start_pre_vote(const std::string& why) {
   set_role(Role::PreCandidate, "");
   granted_ = {config_.self};
   refused_.clear();
+  if (knows_leader_lost()) refused_.insert(heard_leader_);  // of three one other is left to refuse
   say("asks for pre-votes: " + why);
   const std::vector<ServerId> voters = voters_of(configuration());
   if (votes_in(granted_) >= majority_of(voters.size())) return campaign(false);
@@ -146,9 +157,10 @@ void Raft::receive(const Message& message, const VoteReply& reply) {
   say("gives up: a majority refused");
   set_role(Role::Follower, "");
   if (!reply.pre || !knows_leader_lost()) return;
-  // The others may not know yet that the leader is dead.
-  const auto turn = config_.evidence_stagger * static_cast<std::int64_t>(voters);
-  election_deadline_ = std::min(election_deadline_, now_ + turn);
+  // The others may not know yet that the leader is dead. Two that ask in step are out of step the
+  // next time, by their ranks; a vote that is split waits for a random timer.
+  const auto turns = static_cast<std::int64_t>(voters + rank_without(heard_leader_));
+  election_deadline_ = std::min(election_deadline_, now_ + config_.evidence_stagger * turns);
 }
 
 std::size_t Raft::votes_in(const std::set<ServerId>& from) const {
@@ -158,6 +170,7 @@ std::size_t Raft::votes_in(const std::set<ServerId>& from) const {
 
 void Raft::count_vote(const ServerId& voter) {
   granted_.insert(voter);
+  refused_.erase(voter);
   if (votes_in(granted_) < majority_of(voters_of(configuration()).size())) return;
   if (role_ == Role::PreCandidate) return campaign(false);
   // Its own vote counts once it is durable; without it the majority stands on the others.

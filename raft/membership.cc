@@ -6,9 +6,27 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "raft/quorum.h"
 #include "raft/raft.h"
 
 namespace fettle::raft {
+namespace {
+
+Configuration with_voter(Configuration configuration, const ServerId& id) {
+  for (Server& server : configuration.servers) {
+    if (server.id != id) continue;
+    server.voter = true;
+    server.promote = false;
+  }
+  return configuration;
+}
+
+std::string milliseconds_of(Instant span) {
+  using std::chrono::milliseconds;
+  return std::to_string(std::chrono::duration_cast<milliseconds>(span).count()) + " ms";
+}
+
+}  // namespace
 
 void Raft::adopt(const Entry& entry) {
   if (entry.kind != EntryKind::Configuration || entry.index <= configuration_index()) return;
@@ -59,6 +77,31 @@ bool Raft::may_change(std::uint64_t token) {
   return why.empty();
 }
 
+/// Empty: a majority of the voters of `to` answered within an election timeout. Without one, a
+/// change that is in force at once locks the group out: nothing commits, not even the way back.
+std::string Raft::why_no_majority(const Configuration& to) const {
+  const std::vector<ServerId> voters = voters_of(to);
+  std::string missing;
+  std::size_t silent = 0;
+  for (const ServerId& voter : voters) {
+    if (voter == config_.self) continue;
+    const Progress& peer = progress_.at(voter);
+    if (peer.answered_within(config_.election_timeout, now_)) continue;
+    ++silent;
+    missing += (missing.empty() ? "" : ", ") + voter + " has not answered " +
+               (peer.answered ? "for " + milliseconds_of(now_ - peer.last_contact)
+                              : "since this leadership began");
+  }
+  if (voters.size() - silent >= majority_of(voters.size())) return "";
+  return missing + ": without " + (silent == 1 ? "it" : "them") + " the new group has no majority";
+}
+
+bool Raft::may_become(const Configuration& to, std::uint64_t token) {
+  const std::string why = why_no_majority(to);
+  if (!why.empty()) reject(token, Code::Refused, why);
+  return why.empty();
+}
+
 void Raft::change(Configuration to, const std::string& what) {
   std::ranges::sort(to.servers, {}, &Server::id);
   say(what);
@@ -85,18 +128,10 @@ void Raft::on(const PromoteServer& input) {
   const Server* server = find_server(configuration(), input.id);
   if (server == nullptr) return reject(input.token, Code::NotFound, "no member " + input.id);
   if (server->voter) return reject(input.token, Code::Conflict, input.id + " is a voter already");
+  Configuration to = with_voter(configuration(), input.id);
+  if (!may_become(to, input.token)) return;
   out_.accepted.push_back({input.token, next(log_.last_index()), hard_.term});
-  promote(input.id);
-}
-
-void Raft::promote(const ServerId& id) {
-  Configuration to = configuration();
-  for (Server& server : to.servers) {
-    if (server.id != id) continue;
-    server.voter = true;
-    server.promote = false;
-  }
-  change(std::move(to), "makes " + id + " a voter");
+  change(std::move(to), "makes " + input.id + " a voter");
 }
 
 void Raft::on(const RemoveServer& input) {
@@ -108,6 +143,7 @@ void Raft::on(const RemoveServer& input) {
   }
   Configuration to = configuration();
   std::erase_if(to.servers, [&](const Server& one) { return one.id == input.id; });
+  if (!may_become(to, input.token)) return;
   out_.accepted.push_back({input.token, next(log_.last_index()), hard_.term});
   change(std::move(to), "removes " + input.id);
 }
@@ -125,8 +161,11 @@ void Raft::promote_who_caught_up() {
   for (const Server& server : configuration().servers) {
     if (server.voter || !server.promote) continue;
     const Progress& progress = progress_.at(server.id);
-    const bool there = now_ - progress.last_contact < config_.election_timeout;
-    if (progress.caught_up && there) return promote(ServerId(server.id));
+    const bool there = progress.answered_within(config_.election_timeout, now_);
+    if (!progress.caught_up || !there) continue;
+    Configuration to = with_voter(configuration(), server.id);
+    if (!why_no_majority(to).empty()) continue;
+    return change(std::move(to), "makes " + server.id + " a voter");
   }
 }
 

@@ -39,9 +39,11 @@ struct Progress {
   };
 
   ProgressState state = ProgressState::Probe;
-  Index match;    // agrees with the leader up to here, durably
-  Index next{1};  // the next entry to send
+  Index match;        // agrees with the leader up to here, durably
+  Index next{1};      // the next entry to send
+  Index commit_sent;  // the newest commit index sent that it can take, lost ones included
   Instant last_contact{0};
+  bool answered = false;    // under this leadership; before, last_contact is when that began
   std::uint64_t round = 0;  // newest heartbeat round it answered
 
   bool paused = false;  // Probe: one is out
@@ -62,9 +64,17 @@ struct Progress {
   Instant round_began{0};
   bool caught_up = false;  // its last round took less than an election timeout
 
+  void hear(Instant now) {
+    last_contact = now;
+    answered = true;
+  }
+  bool answered_within(Instant span, Instant now) const {
+    return answered && now - last_contact < span;
+  }
   void probe(Index from) {
     state = ProgressState::Probe;
     next = from;
+    commit_sent = std::min(commit_sent, Index{from.value - 1});  // what was sent may be lost
     paused = false;
     forget_sent();
   }

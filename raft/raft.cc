@@ -90,7 +90,9 @@ void Raft::on(const Tick&) {
     return;
   }
   if (now_ < election_deadline_) return;
-  if (may_campaign()) return start_pre_vote("no leader heard in time");
+  if (may_campaign()) {
+    return start_pre_vote(knows_leader_lost() ? "the leader is dead" : "no leader heard in time");
+  }
   // Who has no vote starts no election; its leader is as silent for it as for others.
   set_role(Role::Follower, "");
   reset_election_timer();
@@ -253,8 +255,14 @@ void Raft::seal() {
   }
 }
 
+/// Each fact once a step.
 void Raft::say(const std::string& text) {
-  if (config_.trace) out_.trace.push_back(text);
+  if (!config_.trace || std::ranges::find(out_.trace, text) != out_.trace.end()) return;
+  out_.trace.push_back(text);
+}
+
+void Raft::say_term_over(const std::string& what, const Message& message) {
+  say(what + ": term " + std::to_string(message.term.value) + " is over");
 }
 
 void Raft::reject(std::uint64_t token, Code code, std::string why) {

@@ -115,6 +115,7 @@ class Raft {
   void advance_commit(Index to);
   void seal();
   void say(const std::string& text);
+  void say_term_over(const std::string& what, const Message& message);
   void reject(std::uint64_t token, Code code, std::string why);
 
   // election.cc
@@ -127,6 +128,7 @@ class Raft {
   bool hears_a_leader() const;
   bool may_campaign() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
+  bool was_leader(const ServerId& server) const;
   void heard_leader(const Message& message);
   void count_vote(const ServerId& voter);
   std::size_t votes_in(const std::set<ServerId>& from) const;
@@ -136,7 +138,7 @@ class Raft {
 
   // append.cc: the follower's side of AppendEntries
   void receive(const Message& message, const Append& append);
-  void take_entries(const Append& append);
+  Index take_entries(const Append& append);
 
   // replicate.cc: the leader's side
   void receive(const Message& message, const AppendReply& reply);
@@ -171,8 +173,9 @@ class Raft {
   void on(const PromoteServer& input);
   bool may_change(std::uint64_t token);
   std::string_view why_no_change() const;
+  std::string why_no_majority(const Configuration& to) const;
+  bool may_become(const Configuration& to, std::uint64_t token);
   void change(Configuration to, const std::string& what);
-  void promote(const ServerId& id);
   void adopt(const Entry& entry);
   void configuration_moved();
   void follow_configuration();
@@ -204,6 +207,8 @@ class Raft {
   Instant heartbeat_due_{0};
   Instant quorum_check_due_{0};
   std::optional<Instant> leader_heard_;
+  Term heard_term_;                     // the newest whose leader it heard,
+  ServerId heard_leader_;               // and that leader: known still when it asks for votes
   std::optional<Term> leader_lost_in_;  // its leader is known to be dead
 
   std::set<ServerId> granted_;

@@ -14,6 +14,7 @@ void Raft::on(const Read& input) {
     return;
   }
   if (!leads_surely()) {
+    say("a read waits: no entry of this leader's own term is committed yet");
     early_reads_.push_back(input.token);
     return;
   }

@@ -15,7 +15,7 @@ void Raft::receive(const Message& message, const AppendReply& reply) {
   const auto found = progress_.find(message.from);
   if (found == progress_.end()) return;
   Progress& progress = found->second;
-  progress.last_contact = now_;
+  progress.hear(now_);
   progress.round = std::max(progress.round, reply.round);
   confirm_reads();
   if (reply.success) {
@@ -50,6 +50,9 @@ void Raft::accepted_by(const ServerId& peer, Progress& progress, Index match) {
   const bool may_take_over = transferring_ && transferring_->target == peer && !lacks;
   if (may_take_over && !transferring_->told) tell_target();
   maybe_commit();
+  // What was committed before it had the entries, or while it was probed, it does not know.
+  const bool leads = role_ == Role::Leader;
+  if (leads && std::min(commit_, progress.match) > progress.commit_sent) send_append(peer, true);
 }
 
 void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendReply& reply) {
@@ -102,6 +105,8 @@ void Raft::send_append(const ServerId& peer, bool even_empty) {
     progress.sent_up_to(append.entries.back().index, bytes);
   }
   if (probing) progress.paused = true;
+  const Index last{prev.value + append.entries.size()};
+  progress.commit_sent = std::max(progress.commit_sent, std::min(commit_, last));
   emit(peer, hard_.term, std::move(append), When::Now);
 }
 
@@ -114,6 +119,7 @@ void Raft::send_heartbeats() {
     progress.paused = false;
     const std::optional<Term> term = log_.term_at(progress.match);
     const Index agreed = term ? progress.match : Index{};
+    progress.commit_sent = std::max(progress.commit_sent, std::min(commit_, agreed));
     emit(peer, hard_.term,
          Append{.prev_index = agreed,
                 .prev_term = term.value_or(Term{}),
@@ -147,8 +153,11 @@ void Raft::maybe_commit() {
   const Index own = eager ? log_.last_index() : durable_;
   const Index index{reached(own.value, [](const Progress& peer) { return peer.match.value; })};
   if (index <= commit_) return;
-  const bool own_term = log_.at(index).term == hard_.term;
-  if (!own_term && !FETTLE_MUTANT(raft_figure8)) return;
+  const Term term = log_.at(index).term;
+  if (term != hard_.term && !FETTLE_MUTANT(raft_figure8)) {
+    return say("does not commit " + std::to_string(index.value) + "^" + std::to_string(term.value) +
+               " by counting: it is of an older term");
+  }
   const bool was_sure = leads_surely();
   advance_commit(index);
   for (auto& [peer, progress] : progress_) {

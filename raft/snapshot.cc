@@ -41,7 +41,10 @@ void Raft::on(const Compact& input) {
 void Raft::receive(const Message& message, const SnapshotChunk& chunk) {
   const SnapshotMeta& meta = chunk.meta;
   SnapshotReply reply{.index = meta.index, .term = meta.term};
-  if (message.term < hard_.term) return emit(message.from, hard_.term, reply, When::Now);
+  if (message.term < hard_.term) {
+    say_term_over("refuses a snapshot of " + message.from, message);
+    return emit(message.from, hard_.term, reply, When::Now);
+  }
   heard_leader(message);
   const bool below = meta.index <= commit_ || log_.matches(meta.index, meta.term);
   const bool known = !history_.empty() && below;
@@ -71,7 +74,8 @@ bool Raft::assemble(Term sent_in, const SnapshotChunk& chunk) {
   if (!same) {
     const bool late =
         incoming_ && incoming_->sent_in == sent_in && chunk.meta.index < incoming_->meta.index;
-    if (late || chunk.total > kSnapshotBytesMax) return false;
+    const bool malformed = chunk.meta.configuration_index > chunk.meta.index;
+    if (late || malformed || chunk.total > kSnapshotBytesMax) return false;
     incoming_ = Incoming{chunk.meta, chunk.total, chunk.checksum, sent_in, ""};
   }
   Incoming& incoming = *incoming_;
@@ -144,7 +148,7 @@ void Raft::receive(const Message& message, const SnapshotReply& reply) {
   const auto found = progress_.find(message.from);
   if (found == progress_.end()) return;
   Progress& progress = found->second;
-  progress.last_contact = now_;
+  progress.hear(now_);
   if (reply.done) return restored(message.from, progress, reply.match);
   if (progress.state != ProgressState::Snapshot) return;
   const SnapshotMeta& meta = progress.snapshot->meta;
@@ -176,6 +180,7 @@ void Raft::restored(const ServerId& peer, Progress& progress, Index match) {
       progress.match = std::max(progress.match, match);
       return begin_snapshot(peer, progress);
     }
+    progress.commit_sent = std::max(progress.commit_sent, progress.snapshot->meta.index);
     progress.replicate();
   }
   accepted_by(peer, progress, match);

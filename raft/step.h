@@ -87,11 +87,13 @@ struct AddServer {
   std::uint64_t token = 0;
   Server server;
 };
+/// Refused if no majority of the voters that would be left, this leader included, answered within
+/// an election timeout: the group would be locked out.
 struct RemoveServer {
   std::uint64_t token = 0;
   ServerId id;
 };
-/// Makes a learner a voter now, caught up or not.
+/// Makes a learner a voter now, caught up or not. Refused as a removal is.
 struct PromoteServer {
   std::uint64_t token = 0;
   ServerId id;

@@ -49,9 +49,11 @@ void Raft::give_up_transfer() {
 }
 
 void Raft::receive(const Message& message, const TimeoutNow&) {
-  if (message.term < hard_.term || role_ == Role::Leader) return;
+  const std::string ignores = "ignores that " + message.from + " asks it to take over";
+  if (message.term < hard_.term) return say_term_over(ignores, message);
+  if (role_ == Role::Leader) return say(ignores + ": it leads already");
   if (message.term > hard_.term) become_follower(message.term, message.from, "its leader asks");
-  if (!may_campaign()) return;
+  if (!may_campaign()) return say(ignores + ": it is no voter");
   say(message.from + " asks it to take over");
   campaign(true);
 }

@@ -47,6 +47,36 @@ TEST(Append, AnEntryOfAnOlderTermIsNotCommittedByCounting) {
   EXPECT_EQ(a.acks("b", 3).committed.size(), 3U);
 }
 
+TEST(Append, AnAckNamesNoMoreThanWhatWasTakenOfAMalformedMessage) {
+  OneServer a;
+  const Append gap{
+      .prev_index = Index{0}, .commit = Index{3}, .entries = {entry(1, 1), entry(1, 3)}};
+  EXPECT_EQ(a.hears("b", 1, gap).committed.size(), 1U);
+  EXPECT_EQ(bodies<AppendReply>(a.disk_is_done()).front().match, Index{1});
+  EXPECT_EQ(a.raft.log().last_index(), Index{1});
+
+  Entry unreadable = entry(1, 3);
+  unreadable.kind = EntryKind::Configuration;
+  const Append more{.prev_index = Index{1},
+                    .prev_term = Term{1},
+                    .commit = Index{3},
+                    .entries = {entry(1, 2), unreadable}};
+  EXPECT_EQ(a.hears("b", 1, more).committed.size(), 1U);
+  EXPECT_EQ(bodies<AppendReply>(a.disk_is_done()).front().match, Index{2});
+}
+
+TEST(Append, AFollowerThatAnswersItsProbeAfterTheCommitIsToldOfItAtOnce) {
+  OneServer a;
+  a.wins();
+  a.disk_is_done();
+  a.acks("b", 1);
+  ASSERT_EQ(a.raft.commit_index(), Index{1});
+  const auto told = bodies_to<Append>("c", a.acks("c", 1));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told.front().commit, Index{1});
+  EXPECT_TRUE(a.acks("c", 1).send.empty()) << "once";
+}
+
 TEST(Append, ACompletionOfAWriteThatWasReplacedMakesNothingDurable) {
   OneServer a({"a", "b", "c"}, {Term{1}, ""});
   Append first{.prev_index = Index{0}, .entries = {entry(1, 1)}};

@@ -65,8 +65,45 @@ TEST(Evidence, WhoAskedTooEarlyAsksAgainSoon) {
   a.disk_is_done();
   a.step(LeaderLost{"c"});
   a.hears("b", 3, VoteReply{true, false});
-  a.hears("c", 3, VoteReply{true, false});
+  EXPECT_EQ(a.raft.role(), Role::Follower) << "b refused, c is dead";
   EXPECT_LE(a.raft.deadline() - a.now, milliseconds(60));
+}
+
+TEST(Evidence, ALeaderThatReturnedAndGrantsCountsAsGranting) {
+  OneServer a;
+  a.hears("c", 3, Append{});
+  a.disk_is_done();
+  a.step(LeaderLost{"c"});
+  a.hears("c", 4, VoteReply{true, true});
+  EXPECT_EQ(a.raft.role(), Role::Candidate);
+}
+
+TEST(Evidence, CountsForWhoGaveUpOrAsksAlready) {
+  OneServer a;
+  a.hears("c", 3, Append{});
+  a.disk_is_done();
+  a.time_is_up();
+  ASSERT_EQ(a.raft.role(), Role::PreCandidate);
+  EXPECT_EQ(bodies<VoteRequest>(a.step(LeaderLost{"c"})).size(), 2U);
+  EXPECT_TRUE(a.step(LeaderLost{"c"}).send.empty()) << "told twice";
+
+  OneServer b({"A", "B", "a", "c", "d"});
+  b.hears("c", 3, Append{});
+  b.disk_is_done();
+  b.time_is_up();
+  for (const char* voter : {"A", "B", "d"}) b.hears(voter, 3, VoteReply{true, false});
+  ASSERT_EQ(b.raft.role(), Role::Follower);
+  b.step(LeaderLost{"c"});
+  EXPECT_EQ(b.raft.deadline() - b.now, 2 * Config{}.evidence_stagger);
+}
+
+TEST(Evidence, OfTheLeaderOfAnOlderTermItMeansNothing) {
+  OneServer a;
+  a.hears("c", 3, Append{});
+  a.hears("b", 5, VoteRequest{false, Index{}, Term{}, true});
+  ASSERT_EQ(a.raft.term(), Term{5});
+  EXPECT_TRUE(bodies<VoteRequest>(a.step(LeaderLost{"c"})).empty());
+  EXPECT_GE(a.raft.deadline() - a.now, Config{}.election_timeout);
 }
 
 }  // namespace

@@ -33,6 +33,39 @@ TEST(Membership, ASilentLearnerIsNotPromoted) {
   EXPECT_FALSE(is_voter(group.at("a").configuration(), "d"));
 }
 
+TEST(Membership, APromotionWaitsUntilAMajorityOfTheNewVotersAnswers) {
+  OneServer a;
+  a.leads_surely();
+  a.step(AddServer{1, joins("d")});
+  a.disk_is_done();
+  a.acks("b", 2);
+  a.now += Config{}.election_timeout;
+  a.acks("d", 2);
+  EXPECT_FALSE(a.raft.progress().at("d").caught_up) << "that round took too long";
+  a.acks("d", 2);
+  ASSERT_TRUE(a.raft.progress().at("d").caught_up);
+  EXPECT_FALSE(is_voter(a.raft.configuration(), "d")) << "b is silent, c was never heard";
+  a.acks("c", 2);
+  EXPECT_TRUE(is_voter(a.raft.configuration(), "d")) << "a, c and d of four";
+}
+
+TEST(Membership, AVoterThatNeverAnsweredThisLeaderCountsAsMissing) {
+  OneServer a;
+  a.leads_surely();
+  const Output refused = a.step(RemoveServer{1, "b"});
+  ASSERT_EQ(refused.rejected.size(), 1U);
+  EXPECT_EQ(refused.rejected.front().code, Code::Refused);
+  EXPECT_NE(refused.rejected.front().why.find("c has not answered"), std::string::npos);
+  EXPECT_EQ(a.step(RemoveServer{2, "c"}).accepted.size(), 1U);
+}
+
+TEST(Membership, ALearnerMayBeAddedWhoeverIsSilent) {
+  OneServer a;
+  a.leads_surely();
+  a.now += 2 * Config{}.election_timeout;
+  EXPECT_EQ(a.step(AddServer{1, joins("d")}).accepted.size(), 1U);
+}
+
 TEST(Membership, ALearnerCountsInNoMajority) {
   OneServer a({"a", "b"});
   a.leads_surely();

@@ -151,6 +151,25 @@ TEST(Snapshot, OneThatIsLargerThanTheBoundIsRefused) {
   EXPECT_EQ(replies.front().held, 0U);
 }
 
+TEST(Snapshot, OneThatKnowsALaterConfigurationIsMalformedAndNotTaken) {
+  OneServer a;
+  Snapshot snapshot = *snapshot_of(1, 5, voters({"a", "b"}), "data");
+  snapshot.meta.configuration_index = Index{6};
+  a.hears("b", 1, chunk_of(snapshot, 0, 4));
+  EXPECT_EQ(a.raft.snapshot()->meta.index, Index{0});
+}
+
+TEST(Snapshot, OneOfAnOlderTermIsRefusedWithItsReason) {
+  Config config;
+  config.trace = true;
+  OneServer a(Start{{Term{3}, ""}, snapshot_of(0, 0, voters({"a", "b"})), {}}, config);
+  const Output out =
+      a.hears("b", 2, chunk_of(*snapshot_of(1, 5, voters({"a", "b"}), "data"), 0, 4));
+  EXPECT_EQ(out.trace, std::vector<std::string>{"refuses a snapshot of b: term 2 is over"});
+  ASSERT_EQ(out.send.size(), 1U);
+  EXPECT_EQ(out.send.front().term, Term{3});
+}
+
 TEST(Snapshot, AtOrBelowTheCommitIndexItIsAnsweredWithTheCommitIndex) {
   OneServer a({"a", "b", "c"}, {Term{1}, ""}, {entry(1, 1), entry(1, 2), entry(1, 3)});
   a.hears("b", 1, Append{.prev_index = Index{3}, .prev_term = Term{1}, .commit = Index{3}});
