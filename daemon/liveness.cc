@@ -20,8 +20,8 @@ std::vector<core::Command> Liveness::due(const core::State& state, const std::st
     const bool lost = state.lost.contains(name);
     const Link& link = links_[name];
     const core::Duration standing = now - std::max(link.since, leads_since_);
-    const bool is_back = name == self || (link.up && now - link.since >= kBackAfter);
-    const bool is_lost = name != self && !link.up && standing >= kLostAfter;
+    const bool is_back = name == self || (link.up && now - link.since >= back_after_);
+    const bool is_lost = name != self && !link.up && standing >= lost_after_;
     if (!(lost ? is_back : is_lost)) {
       proposed_.erase(name);
       continue;
@@ -33,7 +33,7 @@ std::vector<core::Command> Liveness::due(const core::State& state, const std::st
       commands.emplace_back(core::command::MemberBack{name});
     } else {
       commands.emplace_back(core::command::MemberLost{
-          name, "the leader has had no link to it for " + core::to_string(kLostAfter)});
+          name, "the leader has had no link to it for " + core::to_string(lost_after_)});
     }
   }
   return commands;

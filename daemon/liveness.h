@@ -22,6 +22,9 @@ class Liveness {
   /// What was proposed and is not applied is proposed again after this.
   static constexpr core::Duration kAgainAfter = std::chrono::seconds(2);
 
+  explicit Liveness(core::Duration lost_after = kLostAfter, core::Duration back_after = kBackAfter)
+      : lost_after_(lost_after), back_after_(back_after) {}
+
   void up(const std::string& peer, core::Time now);
   void down(const std::string& peer, core::Time now);
   /// This member leads from now on: nobody's silence before counts.
@@ -36,6 +39,8 @@ class Liveness {
     core::Time since;
   };
 
+  core::Duration lost_after_;
+  core::Duration back_after_;
   std::map<std::string, Link> links_;
   std::map<std::string, core::Time> proposed_;
   core::Time leads_since_;

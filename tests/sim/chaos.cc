@@ -151,27 +151,32 @@ core::Command World::some_command() {
   return core::command::Unfreeze{.service = "chat", .by = "ann"};
 }
 
-/// Asks any member, then another, until there is an answer; always with the same key.
-void World::ask(const std::shared_ptr<Request>& request) {
-  if (request->answered) return;
-  const std::uint64_t number = ++request->tries;
-  Member* member = members_[rng_.between(0, members_.size() - 1)].get();
-  if (rng_.chance(70)) {
+Member& World::door(Rng& rng) {
+  Member* member = members_[rng.between(0, members_.size() - 1)].get();
+  if (rng.chance(70)) {
     for (const auto& one : members_) {
       if (one->is_leader()) member = one.get();
     }
   }
+  return *member;
+}
+
+/// Asks any member, then another, until there is an answer; always with the same key.
+void World::ask(const std::shared_ptr<Request>& request) {
+  if (request->answered) return;
+  const std::uint64_t number = ++request->tries;
+  Member& member = door(rng_);
   const auto again = [this, request, number] {
     if (request->tries == number) ask(request);
   };
   clock_.after(milliseconds(600), again);
-  member->ask(request->key, request->command,
-              [this, request, again](const std::optional<core::ClientAnswer>& answer) {
-                if (!answer) return clock_.after(milliseconds(50), again);
-                if (request->answered) return;
-                request->answered = true;
-                note("client", request->key + ": " + answer->text);
-              });
+  member.ask(request->key, request->command,
+             [this, request, again](const std::optional<core::ClientAnswer>& answer) {
+               if (!answer) return clock_.after(milliseconds(50), again);
+               if (request->answered) return;
+               request->answered = true;
+               note("client", request->key + ": " + answer->text);
+             });
 }
 
 }  // namespace fettle::sim

@@ -49,7 +49,25 @@ void Checks::isolates(const std::string& host, const std::string& node, const co
 
 void Checks::restores(const std::string& host, const std::string& node) {
   out_[node].erase(host);
-  if (out_[node].empty()) out_freely_.erase(node);
+  no_longer_out();
+}
+
+void Checks::no_longer_out() {
+  std::erase_if(out_freely_, [this](const std::string& node) {
+    return std::ranges::includes(lost_, out_[node]);
+  });
+}
+
+/// Every member applies it; the newest entry counts.
+void Checks::member_event(Index index, const core::Event& event) {
+  if (index < lost_at_) return;
+  lost_at_ = index;
+  if (event.kind == "member.lost") {
+    lost_.insert(event.value);
+    no_longer_out();
+  } else {
+    lost_.erase(event.value);
+  }
 }
 
 void Checks::program_ran(const core::TaskKey& key) {
@@ -112,6 +130,7 @@ void Checks::applied(const std::string& member, Index index, const core::Engine&
           engine.state().nodes.at(event.node).verdict == core::Verdict::Down) {
         verdict_down(index, event.node, engine);
       }
+      if (event.kind == "member.lost" || event.kind == "member.back") member_event(index, event);
       if (event.kind == "spec.applied") spec_ = engine.state().spec;
     } else if (const auto* deliver = std::get_if<core::effect::Deliver>(&effect)) {
       const auto found = engine.state().outbox.find(deliver->key);

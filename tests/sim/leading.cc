@@ -20,6 +20,7 @@ constexpr Instant kAgain = milliseconds(500);
 void Member::every_beat() {
   later(kBeat, [this] { every_beat(); });
   report_missing();
+  if (world_.profile().loses_members) tend_members();
   if (world_.compacts_now()) compact();
   if (leads()) lead();
   if (is_leader()) after_read([] {});
@@ -41,6 +42,22 @@ void Member::lead() {
   if (led_term_ == raft_->term() && due("go on")) go_on();
   const core::Time wake = engine_->next_wake();
   if (wake != core::kNever && wake <= engine_now() && due("wake")) propose(core::command::Wake{});
+}
+
+/// A peer that said nothing for a while has no link; the daemon's rule makes a lost member of it.
+void Member::tend_members() {
+  constexpr Instant kSilence = milliseconds(400);
+  for (const auto& [peer, facts] : engine_->state().members) {
+    const auto heard = heard_.find(peer);
+    const bool linked = heard != heard_.end() && clock() - heard->second < kSilence;
+    if (linked == linked_[peer]) continue;
+    linked_[peer] = linked;
+    linked ? liveness_.up(peer, time()) : liveness_.down(peer, time());
+  }
+  if (!leads() || led_term_ != raft_->term()) return;
+  for (core::Command& command : liveness_.due(engine_->state(), name_, time())) {
+    propose(std::move(command));
+  }
 }
 
 /// Everything that is open, taken from the state alone.

@@ -42,7 +42,7 @@ struct Word {
   std::uint64_t seed = 0;
   bool done = false;
   bool failed = false;
-  std::uint64_t events = 0, entries = 0, acts = 0, hash = 0;
+  std::uint64_t events = 0, entries = 0, acts = 0, operations = 0, grants = 0, hash = 0;
   char what[400] = {};
 };
 
@@ -60,6 +60,8 @@ void say(int pipe, const Word& word) {
       word.events += outcome.events;
       word.entries += outcome.entries;
       word.acts += outcome.acts;
+      word.operations += outcome.operations;
+      word.grants += outcome.grants;
       word.hash ^= outcome.trace_hash;
       if (outcome.violation.empty()) continue;
       word.failed = true;
@@ -80,7 +82,8 @@ struct Worker {
 };
 
 struct Total {
-  std::uint64_t done = 0, failed = 0, events = 0, entries = 0, acts = 0, hash = 0;
+  std::uint64_t done = 0, failed = 0, events = 0, entries = 0, acts = 0, operations = 0, grants = 0,
+                hash = 0;
   std::map<std::uint64_t, std::string> failures;
 };
 
@@ -150,6 +153,8 @@ class Run {
     total_.events += word.events;
     total_.entries += word.entries;
     total_.acts += word.acts;
+    total_.operations += word.operations;
+    total_.grants += word.grants;
     total_.hash ^= word.hash;
     if (word.failed) {
       ++total_.failed;
@@ -179,17 +184,25 @@ class Run {
 void print(const Options& order, const Total& total) {
   const bool any = !total.failures.empty();
   if (order.output != "json") {
-    std::printf("%llu seeds, %llu failed, %llu events, %llu entries, %llu acts\n",
+    std::printf("%llu seeds, %llu failed, %llu events, %llu entries, %llu acts, "
+                "%llu key-value operations, %llu leases\n",
                 static_cast<unsigned long long>(total.done),
                 static_cast<unsigned long long>(total.failed),
                 static_cast<unsigned long long>(total.events),
                 static_cast<unsigned long long>(total.entries),
-                static_cast<unsigned long long>(total.acts));
+                static_cast<unsigned long long>(total.acts),
+                static_cast<unsigned long long>(total.operations),
+                static_cast<unsigned long long>(total.grants));
     return;
   }
-  nlohmann::json out{{"seeds", total.done},     {"failed", total.failed},
-                     {"events", total.events},  {"entries", total.entries},
-                     {"acts", total.acts},      {"trace_hash", std::to_string(total.hash)},
+  nlohmann::json out{{"seeds", total.done},
+                     {"failed", total.failed},
+                     {"events", total.events},
+                     {"entries", total.entries},
+                     {"acts", total.acts},
+                     {"kv_operations", total.operations},
+                     {"leases", total.grants},
+                     {"trace_hash", std::to_string(total.hash)},
                      {"first_failure", nullptr}};
   if (any) {
     out["first_failure"] = {{"seed", total.failures.begin()->first},

@@ -16,12 +16,18 @@ Member::Member(World& world, std::string name, std::uint64_t seed,
       name_(std::move(name)),
       rng_(seed),
       clock_offset_(milliseconds(rng_.between(1'000, 10'000'000))),
+      clock_ppm_(static_cast<std::int64_t>(rng_.between(0, 2 * world.profile().drift_ppm)) -
+                 static_cast<std::int64_t>(world.profile().drift_ppm)),
       snapshot_(std::move(first)),
       incarnation_("i-" + name_),
       group_disk_(world.clock(), rng_.split()),
       host_disk_(world.clock(), rng_.split()) {}
 
-Instant Member::clock() const { return world_.clock().now() + clock_offset_; }
+Instant Member::clock() const {
+  constexpr std::int64_t kMillion = 1'000'000;
+  const Instant now = world_.clock().now();
+  return now + clock_offset_ + now * clock_ppm_ / kMillion;
+}
 core::Time Member::time() const { return core::Time{clock().count()}; }
 
 void Member::start() {
@@ -66,6 +72,9 @@ void Member::crash() {
   waiting_.clear();
   reading_.clear();
   recent_.clear();
+  liveness_ = daemon::Liveness{kLostAfter, kBackAfter};
+  heard_.clear();
+  linked_.clear();
   watches_.clear();
   paused_until_ = Instant{0};
   group_disk_.crash();
@@ -104,6 +113,20 @@ void Member::ask(const std::string& client, const core::Command& command, Client
   later(Instant{0}, [this, client, command, done] { propose(command, client, done); });
 }
 
+void Member::read(const std::string& key, ReadDone done) {
+  if (!alive()) return;
+  later(Instant{0}, [this, key, done = std::move(done)] {
+    const std::uint64_t token = ++token_;
+    reading_[token] = [this, key, done] {
+      const auto& values = engine_->state().kv.values;
+      const auto found = values.find(key);
+      done(found == values.end() ? std::nullopt : std::optional(found->second));
+    };
+    world_.raft_checks().read_asked(name_, token);
+    input(raft::Read{token});
+  });
+}
+
 void Member::order(raft::Input in) {
   if (!alive()) return;
   later(Instant{0}, [this, in = std::move(in)] { input(in); });
@@ -119,7 +142,10 @@ void Member::send_to_leader(Packet packet) {
   send(raft_->leader(), std::move(packet));
 }
 
-void Member::take(const raft::Message& message) { input(raft::Received{message}); }
+void Member::take(const raft::Message& message) {
+  heard_[message.from] = clock();
+  input(raft::Received{message});
+}
 
 void Member::input(raft::Input in) {
   inputs_.push_back(std::move(in));
@@ -167,6 +193,7 @@ void Member::carry_out(raft::Output out) {
   for (const raft::Entry& entry : out.committed) apply(entry);
   if (leads() && led_term_ != raft_->term()) {
     led_term_ = raft_->term();
+    liveness_.begin_to_lead(time());
     go_on();
   }
   for (const raft::ReadDone& read : out.reads) {
@@ -267,7 +294,7 @@ void Member::answer_waiting(const raft::Entry& entry, const core::ClientAnswer& 
   auto node = waiting_.extract(entry.index);
   if (node.empty() || !node.mapped().done) return;
   if (node.mapped().term == entry.term) {
-    world_.checks().answered(node.mapped().client, answer);
+    if (!node.mapped().client.empty()) world_.checks().answered(node.mapped().client, answer);
     return node.mapped().done(answer);
   }
   node.mapped().done(std::nullopt);

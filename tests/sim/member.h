@@ -18,6 +18,7 @@
 #include "core/engine_clock.h"
 #include "core/executor.h"
 #include "core/judge.h"
+#include "daemon/liveness.h"
 #include "raft/raft.h"
 #include "tests/sim/clockwork.h"
 
@@ -52,6 +53,9 @@ using Packet = std::variant<raft::Message, Report, Facts, Order, Recall, Answer,
 /// What a client of one member hears: its answer, or that nobody knows.
 using ClientDone = std::function<void(std::optional<core::ClientAnswer>)>;
 
+/// What a client that reads one key of the store hears; nothing at all if the read failed.
+using ReadDone = std::function<void(std::optional<core::KvValue>)>;
+
 class Member {
  public:
   /// `first`: what the group begins with; null for a member that joins later.
@@ -64,6 +68,8 @@ class Member {
   void pause_until(Instant when) { paused_until_ = when; }
   void deliver(Packet packet);
   void ask(const std::string& client, const core::Command& command, ClientDone done);
+  /// A linearizable read of the key-value store, if this member leads.
+  void read(const std::string& key, ReadDone done);
   /// An operator's order to Raft, or the driver's evidence.
   void order(raft::Input input);
 
@@ -110,6 +116,7 @@ class Member {
   void every_beat();
   void lead();
   void go_on();
+  void tend_members();
   void found_group();
   void effect(const core::Effect& effect);
   void after_read(std::function<void()> then);
@@ -140,6 +147,7 @@ class Member {
   std::string name_;
   Rng rng_;
   Instant clock_offset_;
+  std::int64_t clock_ppm_;  // what its clock gains
 
   // Durable.
   raft::HardState hard_;
@@ -172,6 +180,12 @@ class Member {
   std::map<std::uint64_t, Waiting> proposed_;
   std::map<Index, Waiting> waiting_;
   std::map<std::uint64_t, std::function<void()>> reading_;
+  /// Sooner than the daemon's, so that the short faults of a seed lose members too.
+  static constexpr core::Duration kLostAfter = milliseconds(400);
+  static constexpr core::Duration kBackAfter = milliseconds(200);
+  daemon::Liveness liveness_{kLostAfter, kBackAfter};
+  std::map<std::string, Instant> heard_;   // when each peer was heard last
+  std::map<std::string, bool> linked_;     // which of them count as linked
   std::map<std::string, Instant> recent_;  // what a leader did lately, so as not to repeat it
   std::map<std::string, core::Watch> watches_;
 };

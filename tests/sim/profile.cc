@@ -22,6 +22,9 @@ Profile draw_any(std::size_t members, Rng& rng) {
   profile.programs = rng.chance(50);
   profile.stay_dead = rng.chance(25) ? rng.between(1, (members - 1) / 2) : 0;
   profile.evidence_percent = rng.chance(50) ? 80 : 0;
+  profile.kv_clients = rng.between(1, 3);
+  profile.between_kv = milliseconds(rng.chance(50) ? 100 : 400);
+  profile.loses_members = rng.chance(40);
   return profile;
 }
 
@@ -36,7 +39,8 @@ void compacts(Profile& profile, Rng& rng) {
 
 const std::vector<std::string>& profile_names() {
   static const std::vector<std::string> kNames{
-      "default", "fifo", "membership", "snapshots", "transfer", "slow_client", "dead_for_ever"};
+      "default",     "fifo",          "membership", "snapshots", "transfer",
+      "slow_client", "dead_for_ever", "clients",    "leases",    "lost_members"};
   return kNames;
 }
 
@@ -61,10 +65,26 @@ Profile draw_profile(const std::string& name, std::size_t members, Rng& rng) {
     profile.transfer_percent = 100;
   } else if (name == "slow_client") {
     profile.between_asks = milliseconds(2000);
+    profile.kv_clients = 0;
+    profile.loses_members = false;
     fast_blows();
   } else if (name == "dead_for_ever") {
     if (rng.chance(50)) compacts(profile, rng);
     profile.stay_dead = (members - 1) / 2;
+  } else if (name == "clients") {
+    if (rng.chance(60)) compacts(profile, rng);
+    profile.kv_clients = rng.between(3, 5);
+    profile.between_kv = milliseconds(rng.between(15, 60));
+  } else if (name == "leases") {
+    if (rng.chance(50)) compacts(profile, rng);
+    profile.late_percent = 0;  // the engine's margin for a host's deadline goes to drift
+    profile.lease_holders = rng.chance(50) ? 3 : 6;
+    profile.drift_ppm = rng.chance(25) ? 0 : rng.between(10'000, 45'000);
+  } else if (name == "lost_members") {
+    if (rng.chance(30)) compacts(profile, rng);
+    profile.loses_members = true;
+    profile.directors = rng.chance(60) ? 2 : 1;
+    profile.between_blows = milliseconds(rng.between(80, 250));
   }
   return profile;
 }

@@ -23,6 +23,11 @@ struct Profile {
   Instant chaos{0};
   Instant between_blows{0};
   Instant between_asks{0};
+  std::size_t kv_clients = 0;
+  Instant between_kv{0};           // of one of them
+  std::size_t lease_holders = 0;   // that would be
+  std::uint64_t drift_ppm = 0;     // how wrong the clocks of members and holders go, at most
+  bool loses_members = false;      // the leader commits who is out of its reach
   bool forces = false;        // persons use --force
   bool meddles = false;       // persons change directors, and directors are restarted
   bool programs = false;      // a playbook runs a program, which no one may repeat blindly
@@ -36,7 +41,8 @@ struct Profile {
   std::uint64_t transfer_percent = 0;  // of the orders; the others change the members
 };
 
-/// default, fifo, membership, snapshots, transfer, slow_client, dead_for_ever.
+/// default, fifo, membership, snapshots, transfer, slow_client, dead_for_ever, clients, leases,
+/// lost_members.
 const std::vector<std::string>& profile_names();
 Profile draw_profile(const std::string& name, std::size_t members, Rng& rng);
 

@@ -44,7 +44,9 @@ World::World(std::uint64_t seed, std::size_t members, const std::string& profile
                      return member_named(name)->holds_durably(entry);
                    }),
       actions_(core::story_actions()),
-      names_(names_of(members)) {
+      names_(names_of(members)),
+      kv_clients_(*this, rng_.split()),
+      lease_clients_(*this, rng_.split()) {
   raft_config_.trailing_entries = profile_.trailing_entries;
   raft_config_.chunk_bytes_max = profile_.chunk_bytes_max;
   make_spec();
@@ -161,12 +163,14 @@ Outcome World::run() {
   if (profile_.between_orders > Instant{0}) {
     clock_.after(milliseconds(rng_.between(500, 1500)), [this] { order_something(); });
   }
+  kv_clients_.start(profile_.kv_clients);
+  lease_clients_.start(profile_.lease_holders, profile_.drift_ppm);
   if (wind(profile_.chaos)) {
     heal();
     await_convergence();
   }
   Outcome outcome{violation(), clock_.events(), hash_, raft_checks_.record().size(),
-                  checks_.acts_count()};
+                  checks_.acts_count(), kv_clients_.operations(), lease_clients_.grants()};
   if (!outcome.violation.empty()) note("world", outcome.violation);
   return outcome;
 }
@@ -259,6 +263,7 @@ std::string World::not_converged() const {
   for (const auto& request : requests_) {
     if (!request->answered) return "the client's " + request->key + " has no answer";
   }
+  if (kv_clients_.waits()) return "a client of the key-value store has no answer";
   if (state.revision == 0) return "there is no spec";
   if (!state.outbox.empty() || !checks_.all_alerts_received()) return "an alert is not delivered";
   for (const auto& [name, node] : state.nodes) {
@@ -309,6 +314,8 @@ bool World::await_convergence() {
     missing = not_converged();
     if (missing.empty()) {
       checks_.at_end(only_leader()->engine());
+      std::string wrong = kv_clients_.at_end(only_leader()->engine().state().kv);
+      if (!wrong.empty()) checks_.broken(std::move(wrong));
       return checks_.violation().empty();
     }
   }

@@ -12,6 +12,8 @@
 
 #include "tests/sim/checks.h"
 #include "tests/sim/clockwork.h"
+#include "tests/sim/kv_clients.h"
+#include "tests/sim/lease_clients.h"
 #include "tests/sim/member.h"
 #include "tests/sim/profile.h"
 #include "tests/sim/surroundings.h"
@@ -25,6 +27,8 @@ struct Outcome {
   std::uint64_t trace_hash = 0;
   std::uint64_t entries = 0;
   std::uint64_t acts = 0;
+  std::uint64_t operations = 0;  // of clients on the key-value store
+  std::uint64_t grants = 0;      // of leases
 };
 
 class World {
@@ -45,6 +49,10 @@ class World {
   const std::vector<core::KindSpec>& actions() const { return actions_; }
   const core::Spec& spec() const { return spec_; }
   bool tracing() const { return tracing_; }
+  const Profile& profile() const { return profile_; }
+  bool healed() const { return healed_; }
+  /// The member that a client asks: mostly one that leads.
+  Member& door(Rng& rng);
   void send(const std::string& from, const std::string& to, Packet packet);
   bool compacts_now() { return rng_.chance(profile_.compact_percent); }
   /// A change of the members was committed; whoever was removed is switched off before long.
@@ -121,6 +129,8 @@ class World {
   std::map<std::pair<std::string, std::string>, Instant> link_free_;
   std::set<std::string> dead_;
   std::vector<std::shared_ptr<Request>> requests_;
+  KvClients kv_clients_;
+  LeaseClients lease_clients_;
   bool healed_ = false;
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
 };

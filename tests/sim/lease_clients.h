@@ -1,0 +1,56 @@
+// LeaseClients: would-be holders of a few leases, each with a clock that goes wrong within the bound
+// that a lease allows for. A holder asks, renews now and then, and at some point releases, or just
+// stops renewing. Checked whenever one is told that it has a lease: no other believes so. Driven by
+// the clockwork.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "core/engine.h"
+#include "tests/sim/clockwork.h"
+
+namespace fettle::sim {
+
+class World;
+
+class LeaseClients {
+ public:
+  LeaseClients(World& world, Rng rng) : world_(world), rng_(rng) {}
+
+  /// `drift_ppm`: how much faster or slower a holder's clock may go.
+  void start(std::size_t holders, std::uint64_t drift_ppm);
+  std::uint64_t grants() const { return grants_; }
+
+ private:
+  struct Holder {
+    std::string lease;
+    std::string name;
+    std::uint64_t life = 1;       // after a release it is somebody else
+    std::int64_t clock_ppm = 0;   // what its clock gains
+    Instant believes_until{0};    // that it has the lease, as world time
+    std::uint64_t token = 0;
+    std::uint64_t renewals = 0;   // left
+    std::uint64_t asked = 0;      // the newest request; answers to older ones are not looked at
+    Instant patience{0};          // until then its answer may come
+  };
+
+  void beat(std::size_t at);
+  void act(std::size_t at);
+  void ask(std::size_t at, core::Command command, core::Duration duration);
+  void told(std::size_t at, Instant asked, core::Duration duration,
+            const core::ClientAnswer& answer);
+  void release(std::size_t at);
+
+  World& world_;
+  Rng rng_;
+  std::vector<Holder> holders_;
+  std::map<std::string, std::uint64_t> newest_token_;  // told, by lease
+  std::uint64_t grants_ = 0;
+};
+
+}  // namespace fettle::sim
