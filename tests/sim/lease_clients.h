@@ -49,7 +49,8 @@ class LeaseClients {
   World& world_;
   Rng rng_;
   std::vector<Holder> holders_;
-  std::map<std::string, std::uint64_t> newest_token_;  // told, by lease
+  /// The newest told, and whose it is, by lease.
+  std::map<std::string, std::pair<std::uint64_t, std::string>> newest_;
   std::uint64_t grants_ = 0;
 };
 
