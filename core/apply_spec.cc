@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "base/bytes.h"
+#include "base/check.h"
 #include "core/codec.h"
 #include "core/incidents.h"
 #include "core/limits.h"

@@ -69,8 +69,8 @@ void Checks::run_started(Index index, const core::Event& event, const core::Engi
          std::to_string(index.value) + ", which is " + std::string(to_string(verdict)));
 }
 
-/// Of an entry that nobody applied before. A restore that the hosts out of reach missed is done, and
-/// the log knows that they have it pending.
+/// Of an entry that nobody applied before. A restore that the hosts out of reach missed is done,
+/// and the log knows that they have it pending.
 void Checks::happened_first(const core::Event& event, const core::Engine& engine) {
   if (event.kind == "member.lost") {
     lost_.insert(event.value);

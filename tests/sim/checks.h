@@ -68,7 +68,7 @@ class Checks {
   /// living one confirmed.
   std::set<std::string> out_freely_;
   std::set<std::string> lost_;  // members that the log calls lost
-  bool forced_ = false;  // a person passed the limits, or meddled with a director
+  bool forced_ = false;         // a person passed the limits, or meddled with a director
   std::map<std::pair<std::string, std::string>, std::uint32_t> failures_;  // observer, node
   std::set<std::pair<std::string, std::uint64_t>> backed_;                 // observer, sequence
   core::Spec spec_;

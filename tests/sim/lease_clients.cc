@@ -85,8 +85,7 @@ void LeaseClients::told(std::size_t at, Instant asked, core::Duration duration,
   const std::string name = holder.name + "-" + std::to_string(holder.life);
   if (answer.number < newest || (answer.number == newest && name != whose)) {
     world_.checks().broken(name + " got the token " + std::to_string(answer.number) + " of " +
-                           holder.lease + " after " + whose + " had got " +
-                           std::to_string(newest));
+                           holder.lease + " after " + whose + " had got " + std::to_string(newest));
   }
   newest = answer.number;
   whose = name;

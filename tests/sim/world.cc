@@ -169,8 +169,13 @@ Outcome World::run() {
     heal();
     await_convergence();
   }
-  Outcome outcome{violation(), clock_.events(), hash_, raft_checks_.record().size(),
-                  checks_.acts_count(), kv_clients_.operations(), lease_clients_.grants()};
+  Outcome outcome{violation(),
+                  clock_.events(),
+                  hash_,
+                  raft_checks_.record().size(),
+                  checks_.acts_count(),
+                  kv_clients_.operations(),
+                  lease_clients_.grants()};
   if (!outcome.violation.empty()) note("world", outcome.violation);
   return outcome;
 }
