@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "core/codec.h"
 #include "core/incidents.h"
 #include "core/limits.h"
@@ -113,7 +114,7 @@ void replace_observers(Applying& ap, const std::string& name, std::vector<std::s
   auto& joined = ap.state.joined[name];
   for (const std::string& observer : before) {
     if (holds(node.observers, observer)) continue;
-    node.opinions.erase(observer);
+    if (!FETTLE_MUTANT(core_dead_members_opinions_counted)) node.opinions.erase(observer);
     joined.erase(observer);
   }
   for (const std::string& observer : node.observers) {

@@ -332,7 +332,8 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   state_.wall = std::max(state_.wall, entry.wall);
   Applied applied;
   const auto kept = state_.clients.find(entry.client);
-  if (!entry.client.empty() && kept != state_.clients.end()) {
+  const bool repeated = kept != state_.clients.end() && !FETTLE_MUTANT(core_client_key_ignored);
+  if (!entry.client.empty() && repeated) {
     applied.answer = kept->second;
     hash_if_due(before, applied);
     return applied;
@@ -458,7 +459,15 @@ std::vector<DirectorWatch> Engine::director_watches(const std::string& member) c
 
 std::uint64_t Engine::digest() const { return stable_hash(encode(state_)); }
 
-std::string Engine::save() const { return encode(state_); }
+std::string Engine::save() const {
+  const bool no_clients = FETTLE_MUTANT(core_client_table_not_in_snapshot);
+  const bool no_outbox = FETTLE_MUTANT(core_outbox_not_in_snapshot);
+  if (!no_clients && !no_outbox) return encode(state_);
+  State partial = state_;
+  if (no_clients) partial.clients.clear();
+  if (no_outbox) partial.outbox.clear();
+  return encode(partial);
+}
 
 Status Engine::load(std::string_view bytes) {
   State head;

@@ -5,6 +5,7 @@
 // it up: or the more was written, the slower time would pass. Pure: the host's clock comes in.
 #pragma once
 
+#include "base/check.h"
 #include "core/time.h"
 
 namespace fettle::core {
@@ -19,6 +20,7 @@ class EngineClock {
   void applied(Time engine_now, Time local, bool own) {
     if (own && engine_now <= read(local)) return;
     engine_ = engine_now;
+    if (FETTLE_MUTANT(core_engine_time_runs_ahead) && local_.ns != 0) return;
     local_ = local;
   }
   /// Engine time by the host's clock `local`.

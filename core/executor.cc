@@ -170,7 +170,7 @@ void Executor::on(Time now, const executor::Inspected& event, Effects& out) {
     result.state = TaskState::Done;
     return finish(job, std::move(result), out);
   }
-  if (event.finding == Finding::CannotTell) {
+  if (event.finding == Finding::CannotTell && !FETTLE_MUTANT(executor_doubt_taken_for_undone)) {
     result.state = TaskState::InDoubt;
     if (result.text.empty()) result.text = "begun before a restart; its state does not tell";
     return finish(job, std::move(result), out);
@@ -278,6 +278,9 @@ void Executor::on(Time, const executor::Prune& event, Effects& out) {
 
 bool Executor::stale(const Fence& fence) const {
   if (FETTLE_MUTANT(executor_fence_ignored)) return false;
+  if (FETTLE_MUTANT(executor_fence_lower_accepted)) {
+    return fence.generation < generation_ || fence.term.value + 1 < term_.value;
+  }
   return std::tie(fence.generation, fence.term) < std::tie(generation_, term_);
 }
 
@@ -344,6 +347,9 @@ void Executor::journal_begun(Job& job, Effects& out) {
   job.reborn = false;
   job.write =
       write(JournalEntry{task.key, task.fence, task.action, task.resource, task.input, {}}, out);
+  if (!FETTLE_MUTANT(executor_act_before_begun_durable)) return;
+  job.phase = Phase::Acting;
+  out.push_back(executor::Act{task});
 }
 
 /// Writes the result that closes the key; its answer follows once that is durable.

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "base/check.h"
+
 namespace fettle::core {
 namespace {
 
@@ -121,7 +123,7 @@ bool Judge::count_failure(ProbeState& probe, const Sample& sample, Outcome outco
   bump(probe.same);
   probe.latest = outcome;
 
-  const std::uint32_t fall = probe.spec.fall;
+  const std::uint32_t fall = FETTLE_MUTANT(judge_one_failure_is_down) ? 1 : probe.spec.fall;
   if (probe.failures < fall) return false;
   const bool down = probe.spec.affects == Affects::Down && probe.hard_failures >= fall;
   const Verdict grade = down || probe.grade == Verdict::Down ? Verdict::Down : Verdict::Degraded;

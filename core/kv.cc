@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "base/check.h"
+
 namespace fettle::core {
 namespace {
 
@@ -23,7 +25,7 @@ bool is_part(std::string_view part) {
 /// Why the change may not be made, if the caller expects another revision than the key has.
 std::optional<ClientAnswer> mismatch(const std::string& key, std::uint64_t revision,
                                      std::optional<std::uint64_t> expect) {
-  if (!expect || *expect == revision) return std::nullopt;
+  if (!expect || *expect == revision || FETTLE_MUTANT(core_kv_expect_ignored)) return std::nullopt;
   if (revision == 0) {
     return refused(Code::Conflict,
                    key + " does not exist; revision " + std::to_string(*expect) + " was expected");
@@ -92,7 +94,7 @@ ClientAnswer kv_delete(Applying& ap, const command::KvDelete& command) {
   if (!known) return refused(Code::NotFound, "no key " + command.key);
   kv.bytes -= command.key.size() + found->second.value.size();
   kv.values.erase(found);
-  ++kv.revision;
+  if (!FETTLE_MUTANT(core_kv_delete_keeps_revision)) ++kv.revision;
   ap.effects.emplace_back(effect::KvChanged{command.key, kv.revision, std::nullopt});
   return {.text = "revision " + std::to_string(kv.revision), .number = kv.revision};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "core/kv.h"
 
 namespace fettle::core {
@@ -39,7 +40,9 @@ void drop_free_ones(State& state) {
 
 }  // namespace
 
-Duration lease_margin(Duration duration) { return duration / kLeaseDrift; }
+Duration lease_margin(Duration duration) {
+  return FETTLE_MUTANT(lease_given_away_early) ? Duration{0} : duration / kLeaseDrift;
+}
 
 Time lease_free_at(const Lease& lease) {
   return lease.renewed + lease.duration + lease_margin(lease.duration);
@@ -73,9 +76,11 @@ ClientAnswer lease_grant(Applying& ap, const command::LeaseGrant& command) {
       return refused(Code::Refused, "there are " + std::to_string(kLeasesMax) + " leases already");
     }
   }
+  const bool again = found != state.leases.end() && FETTLE_MUTANT(lease_token_repeats);
+  const std::uint64_t token = again ? found->second.token : ap.index.value;
   state.leases.insert_or_assign(command.name,
-                                Lease{command.holder, command.duration, state.now, ap.index.value});
-  return {.text = "granted", .number = ap.index.value};
+                                Lease{command.holder, command.duration, state.now, token});
+  return {.text = "granted", .number = token};
 }
 
 ClientAnswer lease_renew(Applying& ap, const command::LeaseRenew& command) {
@@ -85,6 +90,7 @@ ClientAnswer lease_renew(Applying& ap, const command::LeaseRenew& command) {
                                        " under token " + std::to_string(command.token));
   }
   // Past its time it is still nobody else's: then it goes on.
+  if (FETTLE_MUTANT(lease_renewal_forgotten)) return {.text = "renewed", .number = lease->token};
   lease->renewed = std::max(lease->renewed, ap.state.now);
   return {.text = "renewed", .number = lease->token};
 }

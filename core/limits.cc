@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "core/applying.h"
 #include "core/verdicts.h"
 
@@ -48,7 +49,7 @@ bool is_out(const State& state, const std::string& node) {
   const auto found = state.nodes.find(node);
   if (found == state.nodes.end()) return false;
   return found->second.admin != Admin::InService || found->second.isolation_in_doubt ||
-         isolating(state, node);
+         (isolating(state, node) && !FETTLE_MUTANT(core_limit_counted_on_completion));
 }
 
 namespace {
@@ -68,7 +69,7 @@ std::vector<std::string> why_not(const State& state, const std::string& name, bo
     ++count.in_service;
     if (node.verdict == Verdict::Healthy) ++count.healthy_in_service;
   }
-  if (count.in_service <= 1) {
+  if (count.in_service <= 1 && !FETTLE_MUTANT(core_last_node_isolated)) {
     reasons.emplace_back("last_node: it is the last node in service");
   }
   if (count.out >= service->max_isolated) {
@@ -102,6 +103,7 @@ std::optional<std::string> why_stale(const State& state, const std::string& name
 std::optional<std::string> why_not_restore(const State& state, const std::string& name) {
   const NodeState& node = state.nodes.at(name);
   if (node.verdict == Verdict::Healthy) return why_stale(state, name);
+  if (FETTLE_MUTANT(core_restore_unhealthy)) return std::nullopt;
   return "its verdict is " + std::string(to_string(node.verdict)) +
          (node.reason.empty() ? "" : " (" + node.reason + ")") + ", not healthy";
 }
@@ -114,6 +116,7 @@ std::optional<Hold> panic_hold(const State& state, const std::string& service) {
 
 std::optional<Hold> freeze_hold(const State& state, const std::string& service) {
   for (const FreezeState& freeze : state.freezes) {
+    if (FETTLE_MUTANT(core_freeze_ignored)) continue;
     if (!freeze.service.empty() && freeze.service != service) continue;
     return Hold{"frozen until " + to_string(freeze.wall_until) + " by " + freeze.by +
                     (freeze.reason.empty() ? "" : ": " + freeze.reason),

@@ -1,5 +1,6 @@
 #include "core/liveness.h"
 
+#include "base/check.h"
 #include "core/apply_spec.h"
 #include "core/troubles.h"
 
@@ -50,6 +51,7 @@ ClientAnswer member_lost(Applying& ap, const command::MemberLost& command) {
 }
 
 ClientAnswer member_back(Applying& ap, const command::MemberBack& command) {
+  if (FETTLE_MUTANT(core_lost_member_stays_lost)) return {};
   if (ap.state.lost.erase(command.name) == 0) return {.text = "it was not lost"};
   const std::string reason = "member " + command.name + " is back";
   changed(ap, "member.back", command.name, reason);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/check.h"
 #include "core/incidents.h"
 
 namespace fettle::core {
@@ -127,6 +128,7 @@ void record(Applying& ap, const std::string& name, NodeState& node, Verdict verd
 std::size_t quorum_of(const State& state, const NodeState& node) {
   const ServiceSpec* service = find_service(state.spec, node.service);
   const bool lone = state.members.size() == 1 || (service != nullptr && service->observers == 1);
+  if (FETTLE_MUTANT(core_quorum_of_one)) return 1;
   const std::size_t majority = node.observers.size() / 2 + 1;
   return lone ? majority : std::max<std::size_t>(majority, 2);
 }

@@ -47,12 +47,23 @@ function run(program, args, timeout = 0) {
 }
 
 /** @returns {Promise<object>} what a profile made of it; `found` says whether a seed failed. */
-async function bySeeds(bin, name, profile, jobs) {
+async function bySeeds({ bin, jobs }, name, profile) {
   const args = ['--seeds', SEEDS_MAX, '--jobs', jobs, '--profile', profile, '--output', 'json'];
   const { stdout } = await run(path.join(bin, 'fettle-sim'), [...args, '--mutant', name]);
   const told = JSON.parse(stdout.trim().split('\n').at(-1));
   const seen = { how: 'profile', found: told.failed > 0, profile, seeds: told.seeds };
-  return seen.found ? { ...seen, seed: told.first_failure.seed, what: told.first_failure.what } : seen;
+  if (!seen.found) return seen;
+  const { seed, what } = told.first_failure;
+  if (await failsAnyway(bin, { profile, seed })) {
+    throw new Error(`seed ${seed} of the profile ${profile} fails without any defect`);
+  }
+  return { ...seen, seed, what };
+}
+
+/** Whether the seed fails without the defect too: then it has found something else. */
+async function failsAnyway(bin, { profile, seed }) {
+  const args = ['--first-seed', seed, '--seeds', 1, '--profile', profile];
+  return (await run(path.join(bin, 'fettle-sim'), args)).code !== 0;
 }
 
 /** The story that failed first; one that never ends, or ends the process, is the one that ran. */
@@ -72,37 +83,25 @@ function shown(seen) {
   return `${seen.profile}, seed ${seen.seed}: ${seen.what.split('\n')[0].slice(0, 100)}`;
 }
 
-/** Without any defect every story must pass, and the seeds by which it would be judged too. */
-async function soundWithout(bin, known) {
-  const { code } = await run(path.join(bin, 'raft_stories_mutants'), [], STORY_MS);
-  if (code !== 0) return 'the stories fail without any defect';
-  const profiles = new Set(Object.values(known).flat().filter((way) => way !== STORY));
-  for (const profile of profiles) {
-    const args = ['--seeds', 20, '--profile', profile];
-    const { code: end } = await run(path.join(bin, 'fettle-sim'), args);
-    if (end !== 0) return `the profile ${profile} fails without any defect`;
-  }
-  return null;
-}
-
 async function hunt(order) {
   const known = table();
   const differ = differences(known, switches());
   if (differ.length > 0) throw new Error(`table.json and the sources differ: ${differ.join(', ')}`);
-  const unsound = await soundWithout(order.bin, known);
-  if (unsound) throw new Error(unsound);
+  const { code } = await run(path.join(order.bin, 'raft_stories_mutants'), [], STORY_MS);
+  if (code !== 0) throw new Error('the stories fail without any defect');
   const names = Object.keys(known).filter((name) => !order.only || order.only.includes(name));
   const by = {};
   const survivors = [];
   for (const name of names) {
     const ways = [];
     for (const way of known[name]) {
-      const story = way === STORY;
-      ways.push(story ? await byStory(order.bin, name) : await bySeeds(order.bin, name, way, order.jobs));
+      const bySome = way === STORY ? byStory(order.bin, name) : bySeeds(order, name, way);
+      ways.push(await bySome);
     }
     const found = ways.length > 0 && ways.every((seen) => seen.found);
     if (!found) survivors.push(name);
-    by[name] = Object.assign({}, ...ways, { how: ways.map((seen) => seen.how).join(' and '), found });
+    const how = ways.map((seen) => seen.how).join(' and ');
+    by[name] = Object.assign({}, ...ways, { how, found });
     console.error(`${found ? 'found   ' : 'SURVIVES'} ${name}: ${ways.map(shown).join('; ')}`);
   }
   return { mutants: names.length, found: names.length - survivors.length, survivors, by };
@@ -117,7 +116,9 @@ function namesIn(program) {
 function absentFrom(programs, withThem) {
   const known = Object.keys(table()).length;
   const there = namesIn(withThem);
-  if (there.length !== known) throw new Error(`${withThem} holds ${there.length} of ${known} switches`);
+  if (there.length !== known) {
+    throw new Error(`${withThem} holds ${there.length} of ${known} switches`);
+  }
   for (const program of programs) {
     const names = namesIn(program);
     if (names.length > 0) throw new Error(`${program} holds ${names.join(', ')}`);

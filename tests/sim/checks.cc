@@ -58,15 +58,29 @@ void Checks::no_longer_out() {
   });
 }
 
-/// Every member applies it; the newest entry counts.
-void Checks::member_event(Index index, const core::Event& event) {
-  if (index < lost_at_) return;
-  lost_at_ = index;
+/// What is tried again goes on from where a person or a failure stopped it.
+void Checks::run_started(Index index, const core::Event& event, const core::Engine& engine) {
+  const core::Run& run = engine.state().runs.at(event.run.value());
+  const bool restores = run.playbook.steps.front().action == "traffic.restore";
+  if (!restores || event.reason.find(" tried again ") != std::string::npos) return;
+  const core::Verdict verdict = engine.state().nodes.at(run.node).verdict;
+  if (verdict == core::Verdict::Healthy) return;
+  broken("run " + std::to_string(run.id.value) + " restores " + run.node + " at index " +
+         std::to_string(index.value) + ", which is " + std::string(to_string(verdict)));
+}
+
+/// Of an entry that nobody applied before. A restore that the hosts out of reach missed is done,
+/// and the log knows that they have it pending.
+void Checks::happened_first(const core::Event& event, const core::Engine& engine) {
   if (event.kind == "member.lost") {
     lost_.insert(event.value);
     no_longer_out();
-  } else {
+  } else if (event.kind == "member.back") {
     lost_.erase(event.value);
+  } else if (event.kind == "node.admin_changed" && event.value == "in_service") {
+    std::set<std::string> missed = engine.state().nodes.at(event.node).pending_hosts;
+    missed.insert(lost_.begin(), lost_.end());
+    if (std::ranges::includes(missed, out_[event.node])) out_freely_.erase(event.node);
   }
 }
 
@@ -130,7 +144,8 @@ void Checks::applied(const std::string& member, Index index, const core::Engine&
           engine.state().nodes.at(event.node).verdict == core::Verdict::Down) {
         verdict_down(index, event.node, engine);
       }
-      if (event.kind == "member.lost" || event.kind == "member.back") member_event(index, event);
+      if (event.kind == "run.started") run_started(index, event, engine);
+      if (!digests_.contains(index)) happened_first(event, engine);
       if (event.kind == "spec.applied") spec_ = engine.state().spec;
     } else if (const auto* deliver = std::get_if<core::effect::Deliver>(&effect)) {
       const auto found = engine.state().outbox.find(deliver->key);
@@ -142,6 +157,13 @@ void Checks::applied(const std::string& member, Index index, const core::Engine&
     } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
       const core::Run& run = engine.state().runs.at(perform->task.key.run);
       runs_[run.id] = {run.by_person, run.force};
+      const auto& freezes = engine.state().freezes;
+      if (!run.by_person && std::ranges::any_of(freezes, [&](const core::FreezeState& freeze) {
+            return freeze.service.empty() || freeze.service == run.service;
+          })) {
+        broken("run " + std::to_string(run.id.value) + " goes on in a freeze, at index " +
+               std::to_string(index.value));
+      }
       // Even if it comes to nothing: its node may be out, and counts as out from then on.
       if (run.force) forced_ = true;
     }

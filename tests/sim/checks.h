@@ -53,7 +53,8 @@ class Checks {
   std::uint64_t acts_count() const { return acts_count_; }
 
  private:
-  void member_event(Index index, const core::Event& event);
+  void run_started(Index index, const core::Event& event, const core::Engine& engine);
+  void happened_first(const core::Event& event, const core::Engine& engine);
   void no_longer_out();
   void verdict_down(Index index, const std::string& node, const core::Engine& engine);
 
@@ -66,9 +67,8 @@ class Checks {
   /// By an unforced act, until no living director holds it out: a restore is done when every
   /// living one confirmed.
   std::set<std::string> out_freely_;
-  std::set<std::string> lost_;  // members that the log calls lost, as of lost_at_
-  Index lost_at_;
-  bool forced_ = false;  // a person passed the limits, or meddled with a director
+  std::set<std::string> lost_;  // members that the log calls lost
+  bool forced_ = false;         // a person passed the limits, or meddled with a director
   std::map<std::pair<std::string, std::string>, std::uint32_t> failures_;  // observer, node
   std::set<std::pair<std::string, std::uint64_t>> backed_;                 // observer, sequence
   core::Spec spec_;

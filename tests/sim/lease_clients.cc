@@ -81,12 +81,14 @@ void LeaseClients::told(std::size_t at, Instant asked, core::Duration duration,
                            core::to_string(other.believes_until - now) + ", and now " +
                            holder.name + " by token " + std::to_string(answer.number));
   }
-  std::uint64_t& newest = newest_token_[holder.lease];
-  if (answer.number < newest) {
-    world_.checks().broken(holder.lease + "'s token went back from " + std::to_string(newest) +
-                           " to " + std::to_string(answer.number));
+  auto& [newest, whose] = newest_[holder.lease];
+  const std::string name = holder.name + "-" + std::to_string(holder.life);
+  if (answer.number < newest || (answer.number == newest && name != whose)) {
+    world_.checks().broken(name + " got the token " + std::to_string(answer.number) + " of " +
+                           holder.lease + " after " + whose + " had got " + std::to_string(newest));
   }
   newest = answer.number;
+  whose = name;
   if (holder.believes_until <= now) {
     ++grants_;
     holder.renewals = rng_.between(0, 3);

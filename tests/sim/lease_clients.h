@@ -1,7 +1,7 @@
-// LeaseClients: would-be holders of a few leases, each with a clock that goes wrong within the bound
-// that a lease allows for. A holder asks, renews now and then, and at some point releases, or just
-// stops renewing. Checked whenever one is told that it has a lease: no other believes so. Driven by
-// the clockwork.
+// LeaseClients: would-be holders of a few leases, each with a clock that goes wrong within the
+// bound that a lease allows for. A holder asks, renews now and then, and at some point releases, or
+// just stops renewing. Checked whenever one is told that it has a lease: no other believes so.
+// Driven by the clockwork.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,13 @@ class LeaseClients {
   struct Holder {
     std::string lease;
     std::string name;
-    std::uint64_t life = 1;       // after a release it is somebody else
-    std::int64_t clock_ppm = 0;   // what its clock gains
-    Instant believes_until{0};    // that it has the lease, as world time
+    std::uint64_t life = 1;      // after a release it is somebody else
+    std::int64_t clock_ppm = 0;  // what its clock gains
+    Instant believes_until{0};   // that it has the lease, as world time
     std::uint64_t token = 0;
-    std::uint64_t renewals = 0;   // left
-    std::uint64_t asked = 0;      // the newest request; answers to older ones are not looked at
-    Instant patience{0};          // until then its answer may come
+    std::uint64_t renewals = 0;  // left
+    std::uint64_t asked = 0;     // the newest request; answers to older ones are not looked at
+    Instant patience{0};         // until then its answer may come
   };
 
   void beat(std::size_t at);
@@ -49,7 +49,8 @@ class LeaseClients {
   World& world_;
   Rng rng_;
   std::vector<Holder> holders_;
-  std::map<std::string, std::uint64_t> newest_token_;  // told, by lease
+  /// The newest told, and whose it is, by lease.
+  std::map<std::string, std::pair<std::uint64_t, std::string>> newest_;
   std::uint64_t grants_ = 0;
 };
 

@@ -184,25 +184,20 @@ class Run {
 void print(const Options& order, const Total& total) {
   const bool any = !total.failures.empty();
   if (order.output != "json") {
-    std::printf("%llu seeds, %llu failed, %llu events, %llu entries, %llu acts, "
-                "%llu key-value operations, %llu leases\n",
-                static_cast<unsigned long long>(total.done),
-                static_cast<unsigned long long>(total.failed),
-                static_cast<unsigned long long>(total.events),
-                static_cast<unsigned long long>(total.entries),
-                static_cast<unsigned long long>(total.acts),
-                static_cast<unsigned long long>(total.operations),
-                static_cast<unsigned long long>(total.grants));
+    std::printf(
+        "%llu seeds, %llu failed, %llu events, %llu entries, %llu acts, "
+        "%llu key-value operations, %llu leases\n",
+        static_cast<unsigned long long>(total.done), static_cast<unsigned long long>(total.failed),
+        static_cast<unsigned long long>(total.events),
+        static_cast<unsigned long long>(total.entries), static_cast<unsigned long long>(total.acts),
+        static_cast<unsigned long long>(total.operations),
+        static_cast<unsigned long long>(total.grants));
     return;
   }
-  nlohmann::json out{{"seeds", total.done},
-                     {"failed", total.failed},
-                     {"events", total.events},
-                     {"entries", total.entries},
-                     {"acts", total.acts},
-                     {"kv_operations", total.operations},
-                     {"leases", total.grants},
-                     {"trace_hash", std::to_string(total.hash)},
+  nlohmann::json out{{"seeds", total.done},     {"failed", total.failed},
+                     {"events", total.events},  {"entries", total.entries},
+                     {"acts", total.acts},      {"kv_operations", total.operations},
+                     {"leases", total.grants},  {"trace_hash", std::to_string(total.hash)},
                      {"first_failure", nullptr}};
   if (any) {
     out["first_failure"] = {{"seed", total.failures.begin()->first},

@@ -24,14 +24,14 @@ struct Profile {
   Instant between_blows{0};
   Instant between_asks{0};
   std::size_t kv_clients = 0;
-  Instant between_kv{0};           // of one of them
-  std::size_t lease_holders = 0;   // that would be
-  std::uint64_t drift_ppm = 0;     // how wrong the clocks of members and holders go, at most
-  bool loses_members = false;      // the leader commits who is out of its reach
-  bool forces = false;        // persons use --force
-  bool meddles = false;       // persons change directors, and directors are restarted
-  bool programs = false;      // a playbook runs a program, which no one may repeat blindly
-  std::size_t stay_dead = 0;  // voters that do not come back
+  Instant between_kv{0};          // of one of them
+  std::size_t lease_holders = 0;  // that would be
+  std::uint64_t drift_ppm = 0;    // how wrong the clocks of members and holders go, at most
+  bool loses_members = false;     // the leader commits who is out of its reach
+  bool forces = false;            // persons use --force
+  bool meddles = false;           // persons change directors, and directors are restarted
+  bool programs = false;          // a playbook runs a program, which no one may repeat blindly
+  std::size_t stay_dead = 0;      // voters that do not come back
 
   std::uint64_t evidence_percent = 0;  // deaths of a leader that are told to the others
   std::uint64_t compact_percent = 0;   // a member and beat

@@ -169,8 +169,13 @@ Outcome World::run() {
     heal();
     await_convergence();
   }
-  Outcome outcome{violation(), clock_.events(), hash_, raft_checks_.record().size(),
-                  checks_.acts_count(), kv_clients_.operations(), lease_clients_.grants()};
+  Outcome outcome{violation(),
+                  clock_.events(),
+                  hash_,
+                  raft_checks_.record().size(),
+                  checks_.acts_count(),
+                  kv_clients_.operations(),
+                  lease_clients_.grants()};
   if (!outcome.violation.empty()) note("world", outcome.violation);
   return outcome;
 }
@@ -237,7 +242,8 @@ namespace {
 /// out a node whose restore a person cancelled is no new decision.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    if (run->second.node != node || run->second.playbook.name == "builtin-reassert") continue;
+    const bool reasserts = run->second.playbook.name == "builtin-reassert";
+    if (run->second.node != node || (reasserts && !run->second.cancelled_by_person)) continue;
     return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
