@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "core/applying.h"
+#include "core/liveness.h"
 #include "core/verdicts.h"
 
 namespace fettle::core {
@@ -26,11 +27,29 @@ struct Census {
   std::uint32_t healthy_in_service = 0;
 };
 
+/// In service, but a director in reach that missed the restore still has it out: until that is made
+/// good, another one isolated there would be one too many.
+bool held_out_at_a_director(const State& state, const std::string& name) {
+  const NodeState& node = state.nodes.at(name);
+  return std::ranges::any_of(node.pending_hosts, [&](const std::string& host) {
+    const auto views = state.directors.find(host);
+    if (!is_live(state, host) || views == state.directors.end()) return false;
+    const auto view = views->second.find(node.service);
+    if (view == views->second.end() || !view->second.problem.empty()) return false;
+    const auto server = view->second.servers.find(name);
+    return server != view->second.servers.end() && server->second != ServerAdmin::Ready;
+  });
+}
+
+bool counts_as_out(const State& state, const std::string& name) {
+  return is_out(state, name) || (state.nodes.contains(name) && held_out_at_a_director(state, name));
+}
+
 Census census(const State& state, const ServiceSpec& service) {
   Census count;
   for (const NodeSpec& node : service.nodes) {
     if (node.role != NodeRole::Active) continue;
-    if (is_out(state, node.name)) {
+    if (counts_as_out(state, node.name)) {
       ++count.out;
       continue;
     }
@@ -64,7 +83,7 @@ std::vector<std::string> why_not(const State& state, const std::string& name, bo
   if (really_out || (decided_counts && is_out(state, name))) return reasons;
   Census count = census(state, *service);
   const NodeSpec* spec = find_node(state.spec, name);
-  if (is_out(state, name) && spec != nullptr && spec->role == NodeRole::Active) {
+  if (counts_as_out(state, name) && spec != nullptr && spec->role == NodeRole::Active) {
     --count.out;
     ++count.in_service;
     if (node.verdict == Verdict::Healthy) ++count.healthy_in_service;

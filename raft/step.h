@@ -108,8 +108,8 @@ struct Transfer {
 struct LeaderLost {
   ServerId server;
 };
-using Input = std::variant<Found, Tick, Received, Propose, ProposeAll, Persisted, Read, Compact, AddServer,
-                           RemoveServer, PromoteServer, Transfer, LeaderLost>;
+using Input = std::variant<Found, Tick, Received, Propose, ProposeAll, Persisted, Read, Compact,
+                           AddServer, RemoveServer, PromoteServer, Transfer, LeaderLost>;
 
 /// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and
 /// the hard state.
