@@ -343,7 +343,7 @@ void task_finished(Applying& ap, const command::TaskFinished& event) {
   Run& run = found->second;
   ap.touched.insert(run.service);
   TaskProgress* task = open_task(run, event.key);
-  if (task == nullptr || event.key.generation != ap.state.generation) {
+  if (task == nullptr || event.key.generation != task->task.key.generation) {
     return tell(ap, run, "step.finished", "late answer",
                 "a late answer of " + to_string(event.key) + " to a closed attempt: " +
                     std::string(to_string(event.result.state)) + ", not applied");

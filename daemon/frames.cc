@@ -52,15 +52,15 @@ void Group::on(const std::string&, wire::Forwarded& frame) {
 }
 
 void Group::on(const std::string& peer, wire::Perform& frame) {
-  if (frame.task.key.host != self()) return;
+  if (frame.task.key.host != self() || peer != driver_->raft().leader()) return;
   log::debug("task.received key=" + core::to_string(frame.task.key) + " from=" + peer);
   to_work([this, task = std::move(frame.task), below = frame.finished_below] {
     events_.perform(task, below);
   });
 }
 
-void Group::on(const std::string&, wire::Cancel& frame) {
-  if (frame.key.host != self()) return;
+void Group::on(const std::string& peer, wire::Cancel& frame) {
+  if (frame.key.host != self() || peer != driver_->raft().leader()) return;
   to_work([this, key = frame.key, fence = frame.fence, reason = std::move(frame.reason)] {
     events_.cancel(key, fence, reason);
   });

@@ -35,6 +35,25 @@ Index newest_of(const store::LoadedGroup& loaded) {
   return loaded.snapshot == nullptr ? Index{} : loaded.snapshot->meta.index;
 }
 
+/// Name → incarnation, as the entries say that are not applied yet.
+std::map<std::string, std::string> incarnations_in(const std::vector<raft::Entry>& entries) {
+  std::map<std::string, std::string> known;
+  for (const raft::Entry& entry : entries) {
+    if (entry.kind == raft::EntryKind::Configuration) {
+      const auto configuration = decode<raft::Configuration>(entry.data);
+      std::erase_if(known, [&](const auto& one) {
+        return configuration && raft::find_server(*configuration, one.first) == nullptr;
+      });
+    } else if (entry.kind == raft::EntryKind::Command) {
+      const auto decoded = core::decode_entry(entry.data);
+      if (!decoded) continue;
+      const auto* set = std::get_if<core::command::SetFacts>(&decoded->command);
+      if (set != nullptr) known[set->facts.name] = set->facts.incarnation;
+    }
+  }
+  return known;
+}
+
 }  // namespace
 
 Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
@@ -50,7 +69,8 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       clock_(io::Loop::now()),
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
-      told_before_(newest_of(loaded)) {
+      told_before_(newest_of(loaded)),
+      logged_incarnations_(incarnations_in(loaded.entries)) {
   loop.measure_lag();
   if (tls != nullptr && config_.address.port != 0) {
     links_ = std::make_unique<Links>(
@@ -63,7 +83,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
             .on_down = [this](const std::string& p) { liveness_.down(p, io::Loop::now()); },
             .on_dead = [this](const std::string& p) { driver_->step(raft::LeaderLost{p}); },
             .on_refused = [this](const std::string& p,
-                                 const std::string& why) { refused_by(p, why); }});
+                                 const wire::Refused& r) { refused_by(p, r); }});
   }
   driver_ = std::make_unique<RaftDriver>(
       loop, disk, store, raft_config(config_), std::move(loaded),

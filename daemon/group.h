@@ -167,7 +167,8 @@ class Group {
   void link_to_peers();
   wire::Hello own_hello() const;
   Status meet(const wire::Hello& hello);
-  void refused_by(const std::string& peer, const std::string& why);
+  void refused_by(const std::string& peer, const wire::Refused& refusal);
+  std::string incarnation_of(const std::string& name) const;
   void found_if_agreed();
   void do_change(const api::MemberChange& change, WriteDone done);
   void change_as_leader(const api::MemberChange& change, WriteDone done);
@@ -242,6 +243,7 @@ class Group {
   static constexpr core::Duration kFarewell = std::chrono::seconds(2);
   std::map<std::string, std::pair<Peer, core::Time>> leaving_;
   bool was_member_ = false;
+  std::map<std::string, std::string> logged_incarnations_;  // by name, of the log at the start
 
   // Begins by chance: a peer's late reply to what this member asked before its last start names a
   // number that is not used again.

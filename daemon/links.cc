@@ -66,6 +66,7 @@ void Links::set_peers(const std::vector<Peer>& peers) {
 /// One of its callbacks may be the caller: it goes on the loop's next turn.
 void Links::bury(std::unique_ptr<Outgoing>& out) {
   const auto old = std::shared_ptr<Outgoing>(std::move(out));
+  if (std::exchange(old->up, false)) events_.on_down(old->peer.name);
   if (old->stream != nullptr) old->stream->reset();
   old->timer.stop();
   loop_.post([old] {});
@@ -122,7 +123,11 @@ void Links::dial(Outgoing& out, const io::SockAddress& address) {
   out.stream = std::make_unique<io::Stream>(loop_);
   out.stream->connect_tcp(
       address,
-      {.on_open = [this, &out] { out.stream->write(pack(events_.hello())); },
+      {.on_open =
+           [this, &out] {
+             out.evidence_tries = 0;  // somebody listens
+             out.stream->write(pack(events_.hello()));
+           },
        .on_data =
            [this, &out](std::string_view bytes) {
              const Status read = out.reader.feed(bytes, [&](std::string_view payload) {
@@ -161,7 +166,7 @@ void Links::reply(Outgoing& out, std::string_view payload) {
     return;
   }
   if (const auto* refusal = std::get_if<wire::Refused>(&*frame)) {
-    return take_refusal(out, refusal->why);
+    return take_refusal(out, *refusal);
   }
   const auto* hello = std::get_if<wire::Hello>(&*frame);
   if (hello == nullptr || out.up) return;
@@ -176,14 +181,15 @@ void Links::reply(Outgoing& out, std::string_view payload) {
   events_.on_up(out.peer.name);
 }
 
-void Links::take_refusal(Outgoing& out, const std::string& why) {
+void Links::take_refusal(Outgoing& out, const wire::Refused& refusal) {
   const std::string name = out.peer.name;
-  lost(out, "it refuses this member: " + why);
-  events_.on_refused(name, why);
+  lost(out, "it refuses this member: " + refusal.why);
+  events_.on_refused(name, refusal);
 }
 
 void Links::lost(Outgoing& out, const std::string& why) {
   const bool was_up = std::exchange(out.up, false);
+  out.hello.reset();  // what it says next may be another thing
   const auto old = std::shared_ptr<io::Stream>(std::move(out.stream));
   // Its callback may be the caller: it goes on the loop's next turn.
   if (old != nullptr) loop_.post([old] {});
@@ -292,7 +298,7 @@ void Links::refuse(std::uint64_t id, const std::string& why) {
   Incoming& in = *in_.at(id);
   log::warn("link.refused peer=" + in.stream->peer_name() + ": " + why);
   in.refused = true;
-  in.stream->write(pack(wire::Refused{why}));
+  in.stream->write(pack(wire::Refused{why, events_.hello().in_group}));
   in.stream->finish();
 }
 

@@ -37,7 +37,7 @@ struct LinkEvents {
   /// there.
   std::function<void(const std::string& peer)> on_dead;
   /// The peer refuses this member, and says why.
-  std::function<void(const std::string& peer, const std::string& why)> on_refused;
+  std::function<void(const std::string& peer, const wire::Refused& refusal)> on_refused;
 };
 
 class Links {
@@ -100,7 +100,7 @@ class Links {
   void dial(Outgoing& out, const io::SockAddress& address);
   void ended(Outgoing& out, io::End end, const std::string& text);
   void lost(Outgoing& out, const std::string& why);
-  void take_refusal(Outgoing& out, const std::string& why);
+  void take_refusal(Outgoing& out, const wire::Refused& refusal);
   void reply(Outgoing& out, std::string_view payload);
   void accept(uv_stream_t* listener, bool unix_socket);
   bool make_room();

@@ -96,6 +96,7 @@ Status Group::on_hello(const wire::Hello& hello) {
   if (hello.cluster != config_.cluster) {
     return fail(Code::Refused, "it is of cluster '" + hello.cluster + "'");
   }
+  if (name == self()) return fail(Code::Refused, "it says that it is " + self() + " itself");
   if (!in_group()) return meet(hello);
   const core::State& state = engine_.state();
   if (hello.in_group && hello.generation != state.generation) {
@@ -106,15 +107,25 @@ Status Group::on_hello(const wire::Hello& hello) {
     return fail(Code::Refused, name + " is not a member of this group (fettle member add " + name +
                                    " --address HOST:PORT makes it one)");
   }
-  const auto known = state.members.find(name);
-  const bool other = known != state.members.end() && !known->second.incarnation.empty() &&
-                     known->second.incarnation != hello.facts.incarnation;
-  if (other) {
+  const std::string known = incarnation_of(name);
+  if (!known.empty() && known != hello.facts.incarnation) {
     return fail(Code::Refused, "it is another incarnation of " + name +
                                    " than the group knows: a member whose data are lost is removed "
                                    "and added again");
   }
   return {};
+}
+
+/// As committed; after a start, until the log is applied again, as this member's own log has it.
+std::string Group::incarnation_of(const std::string& name) const {
+  const auto& members = engine_.state().members;
+  const auto known = members.find(name);
+  if (known != members.end() && !known->second.incarnation.empty()) {
+    return known->second.incarnation;
+  }
+  const auto logged = logged_incarnations_.find(name);
+  const bool replaying = driver_->applied() < told_before_;
+  return replaying && logged != logged_incarnations_.end() ? logged->second : "";
 }
 
 /// A member that has no group yet hears whoever is of its cluster.
@@ -131,6 +142,7 @@ Status Group::meet(const wire::Hello& hello) {
     callers_.push_back({name, hello.address});
     link_to_peers();
   }
+  (hello.in_group ? founders_ : settled_).erase(name);
   (hello.in_group ? settled_ : founders_).insert(name);
   found_if_agreed();
   return {};
@@ -163,8 +175,9 @@ void Group::found_if_agreed() {
 }
 
 /// The group goes on without this member; why it is refused stands in its log.
-void Group::refused_by(const std::string& peer, const std::string& why) {
-  log::warn("link.refused_by peer=" + peer + ": " + why);
+void Group::refused_by(const std::string& peer, const wire::Refused& refusal) {
+  log::warn("link.refused_by peer=" + peer + ": " + refusal.why);
+  if (refusal.in_group && !in_group()) settled_.insert(peer);
 }
 
 void Group::change_members(api::MemberChange change, TextDone done) {

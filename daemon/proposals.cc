@@ -340,8 +340,9 @@ api::GroupStatus Group::status() const {
     one.state = me                           ? std::string(raft::to_string(raft.role()))
                 : member.id == raft.leader() ? "leader"
                                              : "follower";
-    if (!me && !links_->up(member.id)) one.state = "unreachable";
-    one.rtt_ms = me ? std::optional<double>() : links_->rtt_ms(member.id);
+    const bool linked = !me && links_ != nullptr;
+    if (!me && !(linked && links_->up(member.id))) one.state = "unreachable";
+    if (linked) one.rtt_ms = links_->rtt_ms(member.id);
     status.members.push_back(std::move(one));
   }
   if (raft.leader().empty())

@@ -33,6 +33,7 @@ struct Hello {
 /// No link with this one, and why.
 struct Refused {
   std::string why;
+  bool in_group = false;  // of who refuses, as in Hello
 };
 struct Raft {
   raft::Message message;
@@ -108,7 +109,7 @@ void fields(Archive& ar, Hello& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, Refused& v) {
-  ar(v.why);
+  ar(v.why, v.in_group);
 }
 template <typename Archive>
 void fields(Archive& ar, Raft& v) {

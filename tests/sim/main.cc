@@ -203,7 +203,7 @@ void print(const Options& order, const Total& total) {
     out["first_failure"] = {{"seed", total.failures.begin()->first},
                             {"what", total.failures.begin()->second}};
   }
-  std::printf("%s\n", out.dump().c_str());
+  std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
 }  // namespace
