@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/attempts.h"
+#include "core/limits.h"
 #include "core/runs.h"
 #include "core/verdicts.h"
 #include "tests/support/engine_story.h"
@@ -263,6 +264,32 @@ TEST(HostDead, ADirectorOnALostHostIsLeftPendingAndBroughtThereAtItsReturn) {
   story.sees("m2", "9", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
   ASSERT_EQ(story.performed.size(), 2U);
   EXPECT_EQ(story.performed.back().key.host, "m2");
+}
+
+TEST(HostDead, ANodeThatADirectorStillHoldsOutAtItsReturnCountsAsOutUntilItIsBroughtBack) {
+  using enum ServerAdmin;
+  Spec spec = story_spec({"a", "b", "c"});
+  spec.services[0].traffic.hosts = {"m1", "m2"};
+  EngineStory story = group_of({"m1", "m2", "m3"}, std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  for (const char* host : {"m1", "m2"}) {
+    story.host_answers(host, TaskState::Done,
+                       {{"pid", std::string("7")}, {"set", std::string("maint")}});
+    story.sees(host, "7", {{"a", Maint}, {"b", Ready}, {"c", Ready}});
+  }
+  ASSERT_EQ(story.node("a").admin, Admin::Isolated);
+  lose(story, "m2");
+  story.all_say("a", Verdict::Healthy);
+  story.host_answers("m1", TaskState::Done, {{"pid", std::string("7")}});
+  ASSERT_EQ(story.node("a").admin, Admin::InService);
+  ASSERT_EQ(story.node("a").pending_hosts, std::set<std::string>{"m2"});
+  EXPECT_TRUE(why_not_isolate(story.engine.state(), "b").empty())
+      << "a director out of reach holds nothing up";
+  story.tell(command::MemberBack{"m2"});
+  const auto reasons = why_not_isolate(story.engine.state(), "b");
+  ASSERT_FALSE(reasons.empty()) << "m2's director would have two nodes out";
+  EXPECT_NE(reasons.front().find("max_isolated"), std::string::npos) << reasons.front();
 }
 
 TEST(HostDead, WithEveryDirectorsHostLostTheIsolationFailsAndSaysWhy) {
