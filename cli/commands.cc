@@ -12,17 +12,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// The answer as a document, or its message for people.
-int tell(const Common& common, const Result<ordered_json>& answer) {
-  if (!answer) return say(answer.error());
-  if (common.format != Format::Table) {
-    print_document(common.format, *answer);
-  } else {
-    std::printf("%s\n", answer->value("message", "done").c_str());
-  }
-  return 0;
-}
-
 /// Follows a run to its end; a person who isolates a node wants to know that it is out.
 Result<ordered_json> await_run(Client& client, std::uint64_t run) {
   constexpr auto kEvery = milliseconds(100);
@@ -106,6 +95,16 @@ int exit_code(Code code) {
 int say(const Error& error) {
   std::fprintf(stderr, "%s\n", error.what.c_str());
   return exit_code(error.code);
+}
+
+int tell(const Common& common, const Result<ordered_json>& answer) {
+  if (!answer) return say(answer.error());
+  if (common.format != Format::Table) {
+    print_document(common.format, *answer);
+  } else {
+    std::printf("%s\n", answer->value("message", "done").c_str());
+  }
+  return 0;
 }
 
 int show(const Common& common, const std::string& path, void (*print)(const ordered_json&)) {

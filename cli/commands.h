@@ -21,6 +21,8 @@ struct Common {
 int exit_code(Code code);
 /// Says the error on stderr; its exit code.
 int say(const Error& error);
+/// The answer as a document, or its message for people; the exit code.
+int tell(const Common& common, const Result<ordered_json>& answer);
 
 struct SpecOptions {
   std::vector<std::string> files;

@@ -9,16 +9,6 @@ namespace {
 
 std::string path_of(const std::string& name) { return "/v1/members/" + url_part(name); }
 
-int tell(const Common& common, const Result<ordered_json>& answer) {
-  if (!answer) return say(answer.error());
-  if (common.format != Format::Table) {
-    print_document(common.format, *answer);
-  } else {
-    std::printf("%s\n", answer->value("message", "done").c_str());
-  }
-  return 0;
-}
-
 Result<std::string> role_of(Client& client, const std::string& name) {
   FETTLE_TRY(const ordered_json answer, client.get("/v1/members"));
   for (const ordered_json& member : answer.at("members")) {

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "core/codec.h"
 #include "core/incidents.h"
+#include "core/level.h"
 #include "core/limits.h"
 #include "core/liveness.h"
 #include "core/ring.h"
@@ -98,9 +99,8 @@ std::string observer_at_director(const State& state, const ServiceSpec& service)
 /// Gives the node other observers. Those who stay keep their opinions; one who joins counts from
 /// its own rise or fall on, and the verdict stands until then.
 void replace_observers(Applying& ap, const std::string& name, std::vector<std::string> observers) {
-  constexpr std::uint32_t kWithJoining = 2;
   NodeState& node = ap.state.nodes.at(name);
-  const bool anew = node.watch_revision == 0 || ap.state.level < kWithJoining;
+  const bool anew = node.watch_revision == 0 || ap.state.level < kLevel2;
   const auto before = std::exchange(node.observers, std::move(observers));
   if (anew) {
     node.watch_revision = ap.index.value;

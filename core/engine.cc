@@ -46,8 +46,7 @@ ClientAnswer found_group(Applying& ap, const command::Found& command) {
 ClientAnswer set_facts(Applying& ap, const command::SetFacts& command) {
   auto found = ap.state.members.find(command.facts.name);
   if (found == ap.state.members.end()) {
-    constexpr std::uint32_t kWithAgents = 2;
-    const bool joins = command.facts.role == MemberRole::Agent && ap.state.level >= kWithAgents;
+    const bool joins = command.facts.role == MemberRole::Agent && ap.state.level >= kLevel2;
     if (!joins) return refused(Code::NotFound, command.facts.name + " is not a member");
     found = ap.state.members.emplace(command.facts.name, MemberFacts{}).first;
   }
@@ -350,10 +349,9 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
 
 Applied Engine::configure(Index index, const std::vector<std::string>& servers) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
-  constexpr std::uint32_t kWithMembership = 2;
   Applied applied;
   state_.applied = index;
-  if (state_.level < kWithMembership || state_.cluster.empty()) return applied;
+  if (state_.level < kLevel2 || state_.cluster.empty()) return applied;
   Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
   configure_members(ap, servers);
   settle(ap);
@@ -395,9 +393,8 @@ std::optional<std::string> Engine::why_halt(Index index, const LogEntry& entry) 
 }
 
 void Engine::hash_if_due(Index before, Applied& applied) {
-  constexpr std::uint32_t kWithHashes = 2;
   const Index index = state_.applied;
-  if (state_.level < kWithHashes || before.value / kHashEvery == index.value / kHashEvery) return;
+  if (state_.level < kLevel2 || before.value / kHashEvery == index.value / kHashEvery) return;
   const std::uint64_t hash = digest();
   hashes_.emplace(index, hash);
   if (hashes_.size() > kHashesKept) hashes_.erase(hashes_.begin());

@@ -1,34 +1,24 @@
 #include "core/level.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace fettle::core {
 namespace {
 
+template <typename T, typename... Of>
+constexpr bool is_one_of = (std::is_same_v<T, Of> || ...);
+
 template <typename T>
-constexpr std::uint32_t kLevelOf = 1;
-template <>
-constexpr std::uint32_t kLevelOf<command::KvPut> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::KvDelete> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::LeaseGrant> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::LeaseRenew> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::LeaseRelease> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::MemberLost> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::MemberBack> = 2;
-template <>
-constexpr std::uint32_t kLevelOf<command::StateHash> = 2;
+constexpr bool is_of_level2 =
+    is_one_of<T, command::KvPut, command::KvDelete, command::LeaseGrant, command::LeaseRenew,
+              command::LeaseRelease, command::MemberLost, command::MemberBack, command::StateHash>;
 
 }  // namespace
 
 std::uint32_t level_of(const Command& command) {
   if (const auto* raise = std::get_if<command::RaiseLevel>(&command)) return raise->level;
-  return std::visit([]<typename T>(const T&) { return kLevelOf<T>; }, command);
+  return std::visit([]<typename T>(const T&) { return is_of_level2<T> ? kLevel2 : 1U; }, command);
 }
 
 std::optional<std::string> why_not_level(const State& state, std::uint32_t level) {
@@ -43,10 +33,12 @@ std::optional<std::string> why_not_level(const State& state, std::uint32_t level
 }
 
 std::optional<std::string> why_not_command(const State& state, const Command& command) {
-  const std::uint32_t level = level_of(command);
-  if (level <= state.level || std::holds_alternative<command::RaiseLevel>(command)) {
-    return std::nullopt;
-  }
+  if (std::holds_alternative<command::RaiseLevel>(command)) return std::nullopt;
+  return why_below(state, level_of(command));
+}
+
+std::optional<std::string> why_below(const State& state, std::uint32_t level) {
+  if (level <= state.level) return std::nullopt;
   if (auto why = why_not_level(state, level)) return why;
   return "needs engine level " + std::to_string(level) + "; the group is being raised to it";
 }

@@ -3,7 +3,7 @@
 // that every voter supports a higher one, commits RaiseLevel. Pure.
 //
 // Level 1: founding, facts, spec, opinions, runs, orders of people, alerts, directors.
-// Level 2: key-value store, leases, member liveness, state hashes.
+// Level 2: key-value store, leases, member liveness, membership, agents, state hashes.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,9 @@
 
 namespace fettle::core {
 
+/// The level of what the list above names under 2.
+inline constexpr std::uint32_t kLevel2 = 2;
+
 /// The level that `command` belongs to: below it, it is refused.
 std::uint32_t level_of(const Command& command);
 
@@ -23,7 +26,10 @@ std::uint32_t level_of(const Command& command);
 /// nothing: every voter's committed facts do.
 std::optional<std::string> why_not_level(const State& state, std::uint32_t level);
 
-/// As why_not_level(), for a command that the group's level does not have; nothing: it has it.
+/// Why the group's level is below `level`, as a sentence; nothing: it is not.
+std::optional<std::string> why_below(const State& state, std::uint32_t level);
+
+/// As why_below(), for what the command needs. RaiseLevel itself needs nothing.
 std::optional<std::string> why_not_command(const State& state, const Command& command);
 
 /// The level that a leader which knows levels up to `known` is to raise the group to, if any.

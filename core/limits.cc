@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "core/applying.h"
+#include "core/level.h"
 #include "core/liveness.h"
 #include "core/verdicts.h"
 
@@ -114,8 +115,7 @@ std::vector<std::string> why_not_order_isolation(const State& state, const std::
 }
 
 std::optional<std::string> why_stale(const State& state, const std::string& name) {
-  constexpr std::uint32_t kWithStaleness = 2;
-  if (state.level < kWithStaleness || !is_stale(state, state.nodes.at(name))) return std::nullopt;
+  if (state.level < kLevel2 || !is_stale(state, state.nodes.at(name))) return std::nullopt;
   return "its verdict is an old one: its observers changed and no quorum of them has a view yet";
 }
 

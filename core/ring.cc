@@ -74,10 +74,4 @@ std::vector<std::string> Ring::observers(const std::string& key, std::size_t cou
   return names;
 }
 
-std::vector<std::string> observers_of(const std::string& key,
-                                      const std::vector<RingMember>& members, std::size_t count,
-                                      const std::string& must_include) {
-  return Ring(members).observers(key, count, must_include);
-}
-
 }  // namespace fettle::core

@@ -23,8 +23,10 @@ class Ring {
   /// keys.
   explicit Ring(std::vector<RingMember> members);
 
-  /// The `count` observers of `key` (a node's name), all members if there are fewer; see
-  /// observers_of().
+  /// The `count` observers of `key` (a node's name), all members if there are fewer, spread over
+  /// zones first, in ring order: no zone gives a second observer while another zone has one left to
+  /// give. If `must_include` is not empty and is a member, it is the first of them (the service's
+  /// director host), and counts for its zone. Deterministic.
   std::vector<std::string> observers(const std::string& key, std::size_t count,
                                      const std::string& must_include) const;
 
@@ -41,13 +43,5 @@ class Ring {
   std::vector<std::size_t> zone_of_;     // by member: its zone's number
   std::vector<std::size_t> zone_sizes_;  // by zone: its members
 };
-
-/// The `count` observers of `key` (a node's name) among `members`, spread over zones first, in ring
-/// order: no zone gives a second observer while another zone has one left to give. If
-/// `must_include` is not empty and is a member, it is the first of them (the service's director
-/// host), and counts for its zone. Deterministic; the order of `members` does not matter.
-std::vector<std::string> observers_of(const std::string& key,
-                                      const std::vector<RingMember>& members, std::size_t count,
-                                      const std::string& must_include);
 
 }  // namespace fettle::core

@@ -40,9 +40,9 @@ std::map<std::string, std::string> incarnations_in(const std::vector<raft::Entry
   std::map<std::string, std::string> known;
   for (const raft::Entry& entry : entries) {
     if (entry.kind == raft::EntryKind::Configuration) {
-      const auto configuration = decode<raft::Configuration>(entry.data);
+      const raft::Configuration configuration = raft::configuration_in(entry);
       std::erase_if(known, [&](const auto& one) {
-        return configuration && raft::find_server(*configuration, one.first) == nullptr;
+        return raft::find_server(configuration, one.first) == nullptr;
       });
     } else if (entry.kind == raft::EntryKind::Command) {
       const auto decoded = core::decode_entry(entry.data);
@@ -74,7 +74,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
   loop.measure_lag();
   if (tls != nullptr && config_.address.port != 0) {
     links_ = std::make_unique<Links>(
-        loop, std::move(tls), std::vector<Peer>{},
+        loop, std::move(tls),
         LinkEvents{
             .hello = [this] { return own_hello(); },
             .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
@@ -171,11 +171,8 @@ void Group::apply(const raft::Entry& entry) {
 
 /// The members are part of the engine's state, from the level on that knows them.
 void Group::apply_configuration(const raft::Entry& entry) {
-  const auto configuration = decode<raft::Configuration>(entry.data);
-  FETTLE_ASSERT_MSG(configuration.has_value(), "a committed configuration is readable");
-  std::vector<std::string> names;
-  for (const raft::Server& server : configuration->servers) names.push_back(server.id);
-  const core::Applied applied = engine_.configure(entry.index, names);
+  const core::Applied applied =
+      engine_.configure(entry.index, raft::servers_of(raft::configuration_in(entry)));
   shared_state_.reset();
   for (const core::Effect& effect : applied.effects) carry_out(effect);
   answer_write(entry, applied.answer);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "api/backend.h"
@@ -88,6 +89,8 @@ class Group {
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
   using TextDone = std::function<void(Result<std::string>)>;
+  template <typename T>
+  using Done = std::function<void(Result<T>)>;
   /// Called on the group loop once the state is as new as was asked for, or cannot be.
   using ReadReady = std::function<void(Status)>;
   struct PendingWrite {
@@ -130,6 +133,22 @@ class Group {
   [[noreturn]] void halt(const std::string& why) const;
   Index finished_below() const;
   void to_work(std::function<void()> message);
+  /// From the work loop: runs `task` on the group loop; if that has no room, `done` is told so.
+  template <typename T>
+  void ask(std::function<void()> task, Done<T> done) {
+    if (loop_.post(std::move(task))) return;
+    work_.post([done = std::move(done)] { done(fail(Code::Busy, "this member is overloaded")); });
+  }
+  /// From the work loop: `done` gets what `make` makes, on the group loop, of a state that is as
+  /// new as was asked for.
+  template <typename T>
+  void read_state(bool linearizable, Done<T> done, std::type_identity_t<std::function<T()>> make) {
+    const auto answer = [this, done, make = std::move(make)](const Status& ready) {
+      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
+      to_work([done, made = make()] { done(made); });
+    };
+    ask<T>([this, linearizable, answer] { do_read(linearizable, answer); }, done);
+  }
 
   // proposals.cc: what others ask of the leader
   void propose(core::Command command, std::string client, WriteDone done);

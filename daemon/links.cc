@@ -17,16 +17,13 @@ Links::Outgoing::Outgoing(io::Loop& loop)
     : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
 Links::Incoming::Incoming() : reader(wire::kVersion, wire::kFrameBytesMax) {}
 
-Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::vector<Peer> peers,
-             LinkEvents events)
+Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, LinkEvents events)
     : loop_(loop),
       tls_(std::move(tls)),
       events_(std::move(events)),
       resolver_(loop),
       listener_(loop),
-      pinger_(loop) {
-  for (const Peer& peer : peers) add(peer);
-}
+      pinger_(loop) {}
 
 Links::~Links() { *alive_ = false; }
 

@@ -53,8 +53,8 @@ class Links {
   static constexpr int kEvidenceTries = 5;
   static constexpr core::Duration kEvidenceGap = std::chrono::milliseconds(2);
 
-  Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::vector<Peer> peers,
-        LinkEvents events);
+  /// Without peers: set_peers() names them.
+  Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, LinkEvents events);
   ~Links();
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;

@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kVotersMax = 7;
 constexpr std::size_t kServersMax = 16;  // learners included
-/// Membership is in the engine's state from this level on.
-constexpr std::uint32_t kMembershipLevel = 2;
 
 std::uint64_t founders_of(const std::vector<Peer>& members) {
   std::vector<std::string> named;
@@ -25,6 +23,16 @@ std::uint64_t founders_of(const std::vector<Peer>& members) {
 }
 
 core::ClientAnswer told(std::string text) { return {.text = std::move(text)}; }
+
+/// For who wants the answer's sentence alone.
+std::function<void(Result<core::ClientAnswer>)> as_text(
+    std::function<void(Result<std::string>)> done) {
+  return [done = std::move(done)](const Result<core::ClientAnswer>& answer) {
+    if (!answer) return done(std::unexpected(answer.error()));
+    if (!answer->ok) return done(fail(answer->code, answer->text));
+    done(answer->text);
+  };
+}
 
 }  // namespace
 
@@ -70,16 +78,13 @@ void Group::configuration_changed() {
 /// Whoever is leaving still hears the answers to what it asked, and that it leaves.
 void Group::link_to_peers() {
   linked_ = peers();
-  const auto all = [this] {
-    std::vector<Peer> with = linked_;
-    for (const auto& [name, one] : leaving_) with.push_back(one.first);
-    return with;
-  };
   std::erase_if(leaving_, [this](const auto& one) {
     return one.second.second <= io::Loop::now() ||
            std::ranges::find(linked_, one.first, &Peer::name) != linked_.end();
   });
-  links_->set_peers(all());
+  std::vector<Peer> with = linked_;
+  for (const auto& [name, one] : leaving_) with.push_back(one.first);
+  links_->set_peers(with);
 }
 
 wire::Hello Group::own_hello() const {
@@ -181,14 +186,8 @@ void Group::refused_by(const std::string& peer, const wire::Refused& refusal) {
 }
 
 void Group::change_members(api::MemberChange change, TextDone done) {
-  const bool posted = loop_.post([this, change = std::move(change), done] {
-    do_change(change, [this, done](const Result<core::ClientAnswer>& answer) {
-      if (!answer) return done(std::unexpected(answer.error()));
-      if (!answer->ok) return done(fail(answer->code, answer->text));
-      done(answer->text);
-    });
-  });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  ask<std::string>([this, change = std::move(change), done] { do_change(change, as_text(done)); },
+                   done);
 }
 
 void Group::do_change(const api::MemberChange& change, WriteDone done) {
@@ -203,8 +202,7 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
   const auto answer = [&](Result<core::ClientAnswer> what) {
     to_work([done = std::move(done), what = std::move(what)] { done(what); });
   };
-  if (auto why = core::why_not_level(engine_.state(), kMembershipLevel);
-      why && engine_.state().level < kMembershipLevel) {
+  if (auto why = core::why_below(engine_.state(), core::kLevel2)) {
     return answer(fail(Code::Refused, *why));
   }
   if (links_ == nullptr) {
@@ -247,13 +245,7 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
 }
 
 void Group::transfer(std::string to, TextDone done) {
-  const bool posted = loop_.post([this, to = std::move(to), done] {
-    do_transfer(to, [done](const Result<core::ClientAnswer>& answer) {
-      if (!answer) return done(std::unexpected(answer.error()));
-      done(answer->text);
-    });
-  });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  ask<std::string>([this, to = std::move(to), done] { do_transfer(to, as_text(done)); }, done);
 }
 
 void Group::do_transfer(const std::string& to, WriteDone done) {
@@ -279,20 +271,15 @@ void Group::transferred(const raft::Transferred& transferred) {
 }
 
 void Group::snapshot_file(TextDone done) {
-  const bool posted = loop_.post([this, done] {
-    do_read(true, [this, done](const Status& ready) {
-      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
-      const core::State& state = engine_.state();
-      to_work(
-          [done, bytes = core::write_snapshot_file({.cluster = state.cluster,
-                                                    .generation = state.generation,
-                                                    .level = state.level,
-                                                    .index = state.applied,
-                                                    .taken = io::Loop::wall_now(),
-                                                    .state = engine_.save()})] { done(bytes); });
-    });
+  read_state(true, std::move(done), [this] {
+    const core::State& state = engine_.state();
+    return core::write_snapshot_file({.cluster = state.cluster,
+                                      .generation = state.generation,
+                                      .level = state.level,
+                                      .index = state.applied,
+                                      .taken = io::Loop::wall_now(),
+                                      .state = engine_.save()});
   });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
 }
 
 void Group::hand_over(std::function<void()> done) {

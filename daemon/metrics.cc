@@ -16,9 +16,8 @@ void Group::count(Index index, const core::LogEntry& entry, const core::Applied&
 }
 
 void Group::metrics(std::function<void(Result<api::GroupMetrics>)> done) {
-  const bool posted =
-      loop_.post([this, done] { to_work([done, numbers = gather()] { done(numbers); }); });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  ask<api::GroupMetrics>([this, done] { to_work([done, numbers = gather()] { done(numbers); }); },
+                         done);
 }
 
 api::GroupMetrics Group::gather() const {

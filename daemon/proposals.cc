@@ -83,7 +83,7 @@ void Group::take_report(const core::command::ReportOpinions& report) {
     reported_[{report.observer, report.incarnation}].push_back(opinion);
   }
   if (!first || reported_.empty()) return;
-  if (!loop_.post([this] { propose_reports(); })) propose_reports();
+  loop_.before_waiting([this] { propose_reports(); });
 }
 
 /// What came in one turn of the loop is one entry an observer.
@@ -193,8 +193,7 @@ void Group::commit_facts(const core::MemberFacts& facts) {
 }
 
 void Group::write(core::Command command, std::string key, WriteDone done) {
-  const bool posted = loop_.post([this, command, key, done] { do_write(command, key, done); });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  ask<core::ClientAnswer>([this, command, key, done] { do_write(command, key, done); }, done);
 }
 
 void Group::do_write(core::Command command, std::string key, WriteDone done) {
@@ -207,24 +206,13 @@ void Group::do_write(core::Command command, std::string key, WriteDone done) {
 }
 
 void Group::read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) {
-  const bool posted = loop_.post([this, linearizable, done] {
-    do_read(linearizable, [this, done](const Status& ready) {
-      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
-      to_work([done, now = snapshot()] { done(now); });
-    });
-  });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  read_state(linearizable, std::move(done), [this] { return snapshot(); });
 }
 
 void Group::read_kv(api::KvQuery query, bool linearizable,
                     std::function<void(Result<api::KvRead>)> done) {
-  const bool posted = loop_.post([this, query = std::move(query), linearizable, done] {
-    do_read(linearizable, [this, query, done](const Status& ready) {
-      if (!ready) return to_work([done, error = ready.error()] { done(std::unexpected(error)); });
-      to_work([done, found = look_up(query)] { done(found); });
-    });
-  });
-  if (!posted) work_.post([done] { done(fail(Code::Busy, "this member is overloaded")); });
+  read_state(linearizable, std::move(done),
+             [this, query = std::move(query)] { return look_up(query); });
 }
 
 api::KvRead Group::look_up(const api::KvQuery& query) const {

@@ -25,9 +25,7 @@ Status replay(core::Engine& engine, const store::LoadedGroup& loaded) {
       if (applied.halt) return fail(Code::Refused, *applied.halt);
     } else if (entry.kind == raft::EntryKind::Configuration) {
       FETTLE_TRY(const auto configuration, decode<raft::Configuration>(entry.data));
-      std::vector<std::string> names;
-      for (const raft::Server& server : configuration.servers) names.push_back(server.id);
-      engine.configure(entry.index, names);
+      engine.configure(entry.index, raft::servers_of(configuration));
     }
   }
   return {};

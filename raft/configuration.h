@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "raft/messages.h"
 
@@ -22,6 +23,20 @@ inline const Server* find_server(const Configuration& configuration, const Serve
 inline bool is_voter(const Configuration& configuration, const ServerId& id) {
   const Server* server = find_server(configuration, id);
   return server != nullptr && server->voter;
+}
+
+/// What a Configuration entry of the log holds; one that is not readable is a broken invariant.
+inline Configuration configuration_in(const Entry& entry) {
+  auto configuration = decode<Configuration>(entry.data);
+  FETTLE_ASSERT_MSG(configuration.has_value(), "a configuration in the log is readable");
+  return std::move(*configuration);
+}
+
+/// All of them, learners too; sorted, as the configuration is.
+inline std::vector<ServerId> servers_of(const Configuration& configuration) {
+  std::vector<ServerId> servers;
+  for (const Server& server : configuration.servers) servers.push_back(server.id);
+  return servers;
 }
 
 /// Sorted by id, as the configuration is.

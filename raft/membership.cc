@@ -30,9 +30,7 @@ std::string milliseconds_of(Instant span) {
 
 void Raft::adopt(const Entry& entry) {
   if (entry.kind != EntryKind::Configuration || entry.index <= configuration_index()) return;
-  auto configuration = decode<Configuration>(entry.data);
-  FETTLE_ASSERT_MSG(configuration.has_value(), "a configuration in the log is readable");
-  history_.add(entry.index, std::move(*configuration));
+  history_.add(entry.index, configuration_in(entry));
   configuration_moved();
 }
 

@@ -141,6 +141,7 @@ class Raft {
   Index take_entries(const Append& append);
 
   // replicate.cc: the leader's side
+  Progress* answering_peer(const Message& message);
   void receive(const Message& message, const AppendReply& reply);
   void accepted_by(const ServerId& peer, Progress& progress, Index match);
   void refused_by(const ServerId& peer, Progress& progress, const AppendReply& reply);

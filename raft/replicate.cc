@@ -7,15 +7,23 @@
 
 namespace fettle::raft {
 
-void Raft::receive(const Message& message, const AppendReply& reply) {
+/// Whose reply a leader of that term got; null: it is for nobody any more.
+Progress* Raft::answering_peer(const Message& message) {
   if (message.term > hard_.term) {
-    return become_follower(message.term, "", "a reply shows a newer term");
+    become_follower(message.term, "", "a reply shows a newer term");
+    return nullptr;
   }
-  if (role_ != Role::Leader || message.term < hard_.term) return;
+  if (role_ != Role::Leader || message.term < hard_.term) return nullptr;
   const auto found = progress_.find(message.from);
-  if (found == progress_.end()) return;
-  Progress& progress = found->second;
-  progress.hear(now_);
+  if (found == progress_.end()) return nullptr;
+  found->second.hear(now_);
+  return &found->second;
+}
+
+void Raft::receive(const Message& message, const AppendReply& reply) {
+  Progress* known = answering_peer(message);
+  if (known == nullptr) return;
+  Progress& progress = *known;
   progress.round = std::max(progress.round, reply.round);
   confirm_reads();
   if (reply.success) {
@@ -56,21 +64,12 @@ void Raft::accepted_by(const ServerId& peer, Progress& progress, Index match) {
 }
 
 void Raft::refused_by(const ServerId& peer, Progress& progress, const AppendReply& reply) {
-  // Who does not even agree at index 0 knows no configuration; a heartbeat tells it too.
-  const bool snapshot = progress.state == ProgressState::Snapshot;
-  if (reply.match.value == 0 && !snapshot) return begin_snapshot(peer, progress);
-  switch (progress.state) {
-    case ProgressState::Snapshot:
-      return;
-    case ProgressState::Probe:
-      // Who does not even agree at index 0 knows no configuration; a heartbeat may show it.
-      if (reply.match.value == 0) return begin_snapshot(peer, progress);
-      if (fettle::next(reply.match) != progress.next) return;  // an older probe's
-      break;
-    case ProgressState::Replicate:
-      if (reply.match <= progress.match) return;  // refused before what it has accepted since
-      break;
-  }
+  if (progress.state == ProgressState::Snapshot) return;
+  // Who does not even agree at index 0 knows no configuration; a heartbeat may show it.
+  if (reply.match.value == 0) return begin_snapshot(peer, progress);
+  const bool probing = progress.state == ProgressState::Probe;
+  if (probing && fettle::next(reply.match) != progress.next) return;  // an older probe's
+  if (!probing && reply.match <= progress.match) return;  // before what it has accepted since
   const Index hint = log_.last_not_after(reply.hint_index, reply.hint_term);
   const Index from = std::min(fettle::next(hint), reply.match);
   progress.probe(std::max(from, fettle::next(progress.match)));

@@ -141,14 +141,9 @@ void Raft::resend_chunk(const ServerId& peer, Progress& progress) {
 }
 
 void Raft::receive(const Message& message, const SnapshotReply& reply) {
-  if (message.term > hard_.term) {
-    return become_follower(message.term, "", "a reply shows a newer term");
-  }
-  if (role_ != Role::Leader || message.term < hard_.term) return;
-  const auto found = progress_.find(message.from);
-  if (found == progress_.end()) return;
-  Progress& progress = found->second;
-  progress.hear(now_);
+  Progress* known = answering_peer(message);
+  if (known == nullptr) return;
+  Progress& progress = *known;
   if (reply.done) return restored(message.from, progress, reply.match);
   if (progress.state != ProgressState::Snapshot) return;
   const SnapshotMeta& meta = progress.snapshot->meta;

@@ -94,10 +94,10 @@ TEST(Ring, WithFewerZonesThanObserversEachZoneGivesItsShare) {
 
 TEST(Ring, TheOrderOfMembersDoesNotMatter) {
   auto shuffled = members(7, 3);
-  const auto first = observers_of("chat-a", shuffled, 3, "gpu4");
+  const auto first = Ring(shuffled).observers("chat-a", 3, "gpu4");
   for (int turn = 0; turn < 50; ++turn) {
     std::ranges::next_permutation(shuffled, {}, &RingMember::name);
-    ASSERT_EQ(observers_of("chat-a", shuffled, 3, "gpu4"), first);
+    ASSERT_EQ(Ring(shuffled).observers("chat-a", 3, "gpu4"), first);
   }
 }
 
@@ -120,15 +120,16 @@ TEST(Ring, TheDirectorsHostKeepsTheSpreadOverZones) {
 }
 
 TEST(Ring, AForeignDirectorsHostIsLeftOut) {
-  const auto chosen = observers_of("chat-a", members(3, 1), 2, "elsewhere");
+  const auto chosen = Ring(members(3, 1)).observers("chat-a", 2, "elsewhere");
   EXPECT_EQ(chosen.size(), 2U);
   EXPECT_EQ(std::ranges::count(chosen, "elsewhere"), 0);
 }
 
 TEST(Ring, WhereMembersAreFewAllOfThemWatch) {
-  EXPECT_EQ(observers_of("chat-a", members(2, 1), 3, "").size(), 2U);
-  EXPECT_EQ(observers_of("chat-a", {{"alone", ""}}, 3, ""), std::vector<std::string>{"alone"});
-  EXPECT_TRUE(observers_of("chat-a", {}, 3, "").empty());
+  EXPECT_EQ(Ring(members(2, 1)).observers("chat-a", 3, "").size(), 2U);
+  EXPECT_EQ(Ring(std::vector<RingMember>{{"alone", ""}}).observers("chat-a", 3, ""),
+            std::vector<std::string>{"alone"});
+  EXPECT_TRUE(Ring(std::vector<RingMember>{}).observers("chat-a", 3, "").empty());
 }
 
 }  // namespace

@@ -66,8 +66,7 @@ test('the store is written through any member, read as of now, watched, and surv
           }),
         );
       const leader = await group.leaderBy('m1');
-      const raised = (said) => said.cluster?.level === 2;
-      await group.untilGet(leader, '/v1/status', ANSWER_MS, raised);
+      await group.untilRaised(leader, ANSWER_MS);
       const [follower, other] = NAMES.filter((name) => name !== leader);
 
       const first = await kv(follower, 'PUT', 'app/config', { b: [1, 2], a: null });
@@ -133,8 +132,7 @@ test('thousands of writes from many clients: every revision once, and no voter d
   () =>
     Scene.play(async (scene) => {
       const group = await Group.start(scene);
-      const raised = (said) => said.cluster?.level === 2;
-      await group.untilGet('m1', '/v1/status', ANSWER_MS, raised);
+      await group.untilRaised('m1', ANSWER_MS);
       const CLIENTS = 16;
       const WRITES = 150;
       const revisions = new Set();

@@ -27,8 +27,7 @@ test('commands under a lock run one at a time, also over a change of the leader'
   () =>
     Scene.play(async (scene) => {
       const group = await Group.start(scene);
-      const raised = (said) => said.cluster?.level === 2;
-      await group.untilGet('m1', '/v1/status', ANSWER_MS, raised);
+      await group.untilRaised('m1', ANSWER_MS);
       const leader = await group.leaderBy('m1');
       const followers = NAMES.filter((name) => name !== leader);
       const file = path.join(group.folder, 'diary');
@@ -59,8 +58,7 @@ test('without a leader a command ends before its lock could be another one\'s',
   () =>
     Scene.play(async (scene) => {
       const group = await Group.start(scene);
-      const raised = (said) => said.cluster?.level === 2;
-      await group.untilGet('m1', '/v1/status', ANSWER_MS, raised);
+      await group.untilRaised('m1', ANSWER_MS);
       const began = performance.now();
       const held = lock(group, 'm1', 'sleep 60');
       await group.untilGet('m1', '/v1/leases', ANSWER_MS, ({ leases }) => leases?.length);

@@ -266,11 +266,7 @@ void Member::apply(const raft::Entry& entry) {
     const bool own = leads() && entry.term == raft_->term();
     engine_clock_.applied(engine_->state().now, time(), own);
   } else if (entry.kind == raft::EntryKind::Configuration) {
-    const auto configuration = decode<raft::Configuration>(entry.data);
-    FETTLE_ASSERT_MSG(configuration.has_value(), "a committed configuration is readable");
-    std::vector<std::string> names;
-    for (const raft::Server& server : configuration->servers) names.push_back(server.id);
-    applied = engine_->configure(entry.index, names);
+    applied = engine_->configure(entry.index, raft::servers_of(raft::configuration_in(entry)));
   }
   applied_ = entry.index;
   world_.checks().applied(name_, entry.index, *engine_, applied);

@@ -114,6 +114,11 @@ class Group {
   }
 
   /** All nodes are healthy, by the group's word. */
+  /** Until the engine is at the level that has the key-value store and leases. */
+  untilRaised(name, timeoutMs = READY_MS) {
+    return this.untilGet(name, '/v1/status', timeoutMs, (said) => said.cluster?.level === 2);
+  }
+
   untilHealthy(name, timeoutMs = READY_MS) {
     return this.untilGet(name, '/v1/status', timeoutMs, (status) =>
       status.services?.length > 0 && status.services.every((one) => one.verdict === 'healthy'),
