@@ -251,6 +251,23 @@ bool left_to_a_person(const core::State& state, const std::string& node) {
 
 }  // namespace
 
+bool World::lost_its_observers(const core::NodeState& node) const {
+  if (profile_.loses_members) return false;
+  const auto gone = std::ranges::count_if(
+      node.observers, [this](const std::string& observer) { return dead_.contains(observer); });
+  const auto observers = static_cast<std::ptrdiff_t>(node.observers.size());
+  return (observers - gone) * 2 <= observers;
+}
+
+bool World::panic_stays(const core::State& state) const {
+  const auto down = std::ranges::count_if(state.nodes, [this](const auto& entry) {
+    const bool dead = health_.at(entry.first) != Health::Up;
+    const bool judged_down = entry.second.verdict == core::Verdict::Down;
+    return dead || (judged_down && lost_its_observers(entry.second));
+  });
+  return static_cast<std::size_t>(down) * 2 > state.nodes.size();
+}
+
 /// The first thing that is not as it must be in the end; empty: all is well.
 std::string World::not_converged() const {
   const Member* leader = only_leader();
@@ -274,10 +291,7 @@ std::string World::not_converged() const {
   if (!state.outbox.empty() || !checks_.all_alerts_received()) return "an alert is not delivered";
   for (const auto& [name, node] : state.nodes) {
     const bool up = health_.at(name) == Health::Up;
-    const auto gone = std::ranges::count_if(
-        node.observers, [this](const std::string& observer) { return dead_.contains(observer); });
-    const auto observers = static_cast<std::ptrdiff_t>(node.observers.size());
-    if ((observers - gone) * 2 <= observers) continue;  // absence changes no verdict
+    if (lost_its_observers(node)) continue;
     if (node.verdict != (up ? core::Verdict::Healthy : core::Verdict::Down)) {
       return name + " is called " + std::string(to_string(node.verdict));
     }
@@ -296,7 +310,8 @@ std::string World::not_converged() const {
                names_[i] + " has it " + (out ? "out" : "in");
       }
     }
-    if (up && node.admin == core::Admin::Isolated && node.owner == core::Owner::Fettle) {
+    if (up && node.admin == core::Admin::Isolated && node.owner == core::Owner::Fettle &&
+        !(core::panic_hold(state, node.service) && panic_stays(state))) {
       return name + " is healthy and still out";
     }
   }

@@ -85,6 +85,11 @@ class World {
   Member* member_named(const std::string& name) const;
   bool await_convergence();
   std::string not_converged() const;
+  /// So many of its observers are dead for ever that no quorum of them can speak: absence changes
+  /// no verdict, and where the profile commits no loss of members nobody takes their place.
+  bool lost_its_observers(const core::NodeState& node) const;
+  /// More than half of the nodes are down for good: a panic rightly goes on holding every act.
+  bool panic_stays(const core::State& state) const;
   const Member* only_leader() const;
   std::string violation() const;
 
