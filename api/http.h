@@ -92,6 +92,7 @@ struct Server::Http {
   void answer(Exchange& exchange, Response response);
   void begin_events(Exchange& exchange);
   void begin_stream(Exchange& exchange, const std::string& last_seen);
+  void wake_watches();
   void begin_watch(std::uint64_t id, Exchange& exchange);
   void watch_from(Exchange& exchange, std::optional<std::uint64_t> since, const KvRead& now);
   bool has_room(Exchange& exchange, bool watch, int most);

@@ -22,27 +22,30 @@ std::string sse(std::uint64_t revision, const char* kind, const ordered_json& da
 }  // namespace
 
 void KvChanges::add(const core::effect::KvChanged& change) {
-  const bool follows = changes_.empty() || changes_.back().revision + 1 == change.revision;
-  if (!follows) {  // this member took over a snapshot: what lies between is not known here
-    changes_.clear();
-    bytes_ = 0;
-  }
+  skip_to(change.revision - 1);
   bytes_ += size_of(change);
   changes_.push_back(change);
   while (changes_.size() > kKept || (bytes_ > kKeptBytes && changes_.size() > 1)) {
     bytes_ -= size_of(changes_.front());
+    from_ = changes_.front().revision;
     changes_.pop_front();
   }
 }
 
-bool KvChanges::covers(std::uint64_t revision) const {
-  return !changes_.empty() && changes_.front().revision <= revision + 1;
+void KvChanges::skip_to(std::uint64_t revision) {
+  const std::uint64_t newest = changes_.empty() ? from_.value_or(0) : changes_.back().revision;
+  if (from_ && newest >= revision) return;
+  changes_.clear();
+  bytes_ = 0;
+  from_ = revision;
 }
+
+bool KvChanges::covers(std::uint64_t revision) const { return from_ && *from_ <= revision; }
 
 KvChanges::Batch KvChanges::after(std::uint64_t revision, std::string_view prefix,
                                   std::size_t changes_max) const {
   Batch batch{.place = revision};
-  batch.gap = !changes_.empty() && !covers(revision);
+  batch.gap = from_ && !covers(revision);
   auto at = std::ranges::upper_bound(changes_, revision, {}, &core::effect::KvChanged::revision);
   for (; at != changes_.end() && batch.changes.size() < changes_max; ++at) {
     batch.place = at->revision;

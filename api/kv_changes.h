@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,12 @@ class KvChanges {
 
   /// Changes come in the order of their revisions, each once.
   void add(const core::effect::KvChanged& change);
+  /// This member took over a snapshot of the store at `revision`: what lies before it and was not
+  /// added is not known here.
+  void skip_to(std::uint64_t revision);
 
-  /// True if every change after `revision` that this member knows of is kept; false too if none is.
+  /// True if every change after `revision` that this member knows of is kept; false too if it knows
+  /// of none.
   bool covers(std::uint64_t revision) const;
 
   struct Batch {
@@ -33,6 +38,7 @@ class KvChanges {
   Batch after(std::uint64_t revision, std::string_view prefix, std::size_t changes_max) const;
 
  private:
+  std::optional<std::uint64_t> from_;  // every change after it is kept
   std::deque<core::effect::KvChanged> changes_;
   std::size_t bytes_ = 0;
 };

@@ -47,6 +47,8 @@ class Server {
   void publish(std::span<const core::Event> events);
   /// New changes of the key-value store, in order: for those who watch it.
   void publish(std::span<const core::effect::KvChanged> changes);
+  /// The store is now as a snapshot has it, at `revision`: a watcher of before begins anew.
+  void skip_changes_to(std::uint64_t revision);
 
  private:
   struct Http;

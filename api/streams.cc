@@ -146,6 +146,12 @@ void Server::Http::beat() {
   }
 }
 
+void Server::Http::wake_watches() {
+  for (auto& [id, exchange] : exchanges) {
+    if (exchange.watched) lws_callback_on_writable(exchange.connection);
+  }
+}
+
 void Server::publish(std::span<const core::Event> events) {
   for (const core::Event& event : events) http_->ring.add(event);
   for (auto& [id, exchange] : http_->exchanges) {
@@ -155,9 +161,12 @@ void Server::publish(std::span<const core::Event> events) {
 
 void Server::publish(std::span<const core::effect::KvChanged> changes) {
   for (const core::effect::KvChanged& change : changes) http_->changes.add(change);
-  for (auto& [id, exchange] : http_->exchanges) {
-    if (exchange.watched) lws_callback_on_writable(exchange.connection);
-  }
+  http_->wake_watches();
+}
+
+void Server::skip_changes_to(std::uint64_t revision) {
+  http_->changes.skip_to(revision);
+  http_->wake_watches();
 }
 
 }  // namespace fettle::api

@@ -269,12 +269,16 @@ bool leaves_room(const State& state, const std::string& name, const NodeState& n
   });
 }
 
+/// What the log calls for is asserted first, unless a person cancelled that: then the verdict
+/// decides.
 std::optional<Choice> choice_for(const State& state, const std::string& name, const NodeState& node,
                                  const ServiceSpec& service) {
-  if (auto again = reassertion(state, name, node)) return again;
-  if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return std::nullopt;
-  if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return std::nullopt;
-  return choose(state, name, node, service);
+  auto again = reassertion(state, name, node);
+  if (again && cancelled_by_person(state, node, again->playbook) == nullptr) return again;
+  if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return again;
+  if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return again;
+  auto decided = choose(state, name, node, service);
+  return decided ? decided : again;
 }
 
 }  // namespace

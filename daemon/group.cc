@@ -137,6 +137,8 @@ void Group::restore(const raft::Snapshot& snapshot) {
   told_before_ = std::max(told_before_, snapshot.meta.index);
   log_bytes_ = 0;
   shared_state_.reset();
+  told_kv_.clear();
+  to_work([this, revision = engine_.state().kv.revision] { events_.kv_restored(revision); });
   tell_watches();
 }
 

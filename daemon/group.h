@@ -31,6 +31,8 @@ struct GroupEvents {
   std::function<void(core::TaskKey, core::Fence, std::string reason)> cancel;
   std::function<void(std::vector<core::Event>)> happened;
   std::function<void(std::vector<core::effect::KvChanged>)> kv_changed;
+  /// A snapshot was taken over: the key-value store is at this revision, the changes are not known.
+  std::function<void(std::uint64_t revision)> kv_restored;
   std::function<void(core::ReceiverSpec, std::string key, std::string body)> deliver;
 };
 

@@ -55,6 +55,10 @@ GroupEvents Work::events() {
               [this](const std::vector<core::effect::KvChanged>& changes) {
                 if (server_ != nullptr) server_->publish(changes);
               },
+          .kv_restored =
+              [this](std::uint64_t revision) {
+                if (server_ != nullptr) server_->skip_changes_to(revision);
+              },
           .deliver =
               [this](const core::ReceiverSpec& receiver, std::string key, std::string body) {
                 outbox_.send(receiver, {std::move(key), std::move(body)});

@@ -238,6 +238,25 @@ TEST_F(KvApi, AWatcherWhoseMemberTookOverASnapshotIsCutAndBeginsAnew) {
   EXPECT_TRUE(watch("watch=a&since=2").read_until("event: reset"));
 }
 
+TEST_F(KvApi, ATakenOverSnapshotAloneCutsAWatcherOfBefore) {
+  publish({put("a", 1), put("a", 2)});
+  RawClient client = watch("watch=a");
+  server.on_loop([&](FakeBackend& backend, Server& api) {
+    backend.kv.revision = 9;
+    api.skip_changes_to(9);
+  });
+  EXPECT_TRUE(client.ends()) << "what changed between 2 and 9 is not known here";
+  EXPECT_TRUE(watch("watch=a&since=2").read_until("event: reset"));
+}
+
+TEST_F(KvApi, ASnapshotThatTellsNothingNewCutsNobody) {
+  publish({put("a", 1), put("a", 2)});
+  RawClient client = watch("watch=a");
+  server.on_loop([&](FakeBackend&, Server& api) { api.skip_changes_to(2); });
+  publish({put("a", 3)});
+  EXPECT_TRUE(client.read_until("\"revision\":3}"));
+}
+
 TEST_F(KvApi, ASinceThatIsNoRevisionIs400) {
   RawClient client = RawClient::tcp(server.port);
   EXPECT_EQ(client.get("/v1/kv?watch=a&since=x").status, 400);

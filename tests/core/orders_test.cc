@@ -236,6 +236,24 @@ TEST(Reassert, DoesNotOverruleAFailedRunThatLeftTheNodeOut) {
   EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "a person puts it back";
 }
 
+TEST(Reassert, CancelledByAPersonItDoesNotKeepAHealthyNodeOut) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  story.sees("m1", "8", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
+  ASSERT_EQ(story.last_run().playbook.name, "builtin-reassert");
+  story.tell(command::Cancel{.run = story.last_run().id, .by = "ann"});
+  story.answers(TaskState::Failed, "cancelled");
+  ASSERT_EQ(story.last_run().state, RunState::Cancelled);
+  const std::size_t before = story.performed.size();
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.size(), before + 1);
+  EXPECT_EQ(story.performed.back().action, "traffic.restore");
+  story.done("8", "ready", "ready");
+  EXPECT_EQ(story.node("a").admin, Admin::InService);
+}
+
 TEST(Breaker, OfABuiltInPlaybookIsOfOneServiceAlone) {
   Spec spec = story_spec({"a", "b", "c", "d", "e"});
   spec.services[0].max_isolated = 4;

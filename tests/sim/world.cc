@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/bytes.h"
+#include "core/level.h"
 #include "core/limits.h"
 #include "core/weigh.h"
 #include "tests/support/engine_story.h"
@@ -242,8 +243,7 @@ namespace {
 /// out a node whose restore a person cancelled is no new decision.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    const bool reasserts = run->second.playbook.name == "builtin-reassert";
-    if (run->second.node != node || (reasserts && !run->second.cancelled_by_person)) continue;
+    if (run->second.node != node || run->second.playbook.name == "builtin-reassert") continue;
     return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
@@ -251,8 +251,8 @@ bool left_to_a_person(const core::State& state, const std::string& node) {
 
 }  // namespace
 
-bool World::lost_its_observers(const core::NodeState& node) const {
-  if (profile_.loses_members) return false;
+bool World::lost_its_observers(const core::State& state, const core::NodeState& node) const {
+  if (profile_.loses_members && state.level >= core::kLevel2) return false;
   const auto gone = std::ranges::count_if(
       node.observers, [this](const std::string& observer) { return dead_.contains(observer); });
   const auto observers = static_cast<std::ptrdiff_t>(node.observers.size());
@@ -260,10 +260,10 @@ bool World::lost_its_observers(const core::NodeState& node) const {
 }
 
 bool World::panic_stays(const core::State& state) const {
-  const auto down = std::ranges::count_if(state.nodes, [this](const auto& entry) {
+  const auto down = std::ranges::count_if(state.nodes, [&](const auto& entry) {
     const bool dead = health_.at(entry.first) != Health::Up;
     const bool judged_down = entry.second.verdict == core::Verdict::Down;
-    return dead || (judged_down && lost_its_observers(entry.second));
+    return dead || (judged_down && lost_its_observers(state, entry.second));
   });
   return static_cast<std::size_t>(down) * 2 > state.nodes.size();
 }
@@ -291,7 +291,7 @@ std::string World::not_converged() const {
   if (!state.outbox.empty() || !checks_.all_alerts_received()) return "an alert is not delivered";
   for (const auto& [name, node] : state.nodes) {
     const bool up = health_.at(name) == Health::Up;
-    if (lost_its_observers(node)) continue;
+    if (lost_its_observers(state, node)) continue;
     if (node.verdict != (up ? core::Verdict::Healthy : core::Verdict::Down)) {
       return name + " is called " + std::string(to_string(node.verdict));
     }

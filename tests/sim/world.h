@@ -86,8 +86,8 @@ class World {
   bool await_convergence();
   std::string not_converged() const;
   /// So many of its observers are dead for ever that no quorum of them can speak: absence changes
-  /// no verdict, and where the profile commits no loss of members nobody takes their place.
-  bool lost_its_observers(const core::NodeState& node) const;
+  /// no verdict, and where nobody commits the loss of members nobody takes their place.
+  bool lost_its_observers(const core::State& state, const core::NodeState& node) const;
   /// More than half of the nodes are down for good: a panic rightly goes on holding every act.
   bool panic_stays(const core::State& state) const;
   const Member* only_leader() const;
