@@ -35,6 +35,12 @@ struct GroupStatus {
   std::uint64_t commit_index = 0;
   std::string self;
   std::vector<MemberStatus> members;
+  /// What a commit waits for at least, as the leader measures it: the round trip to the farthest of
+  /// the nearest voters that make a majority. Nullopt: not known.
+  std::optional<double> quorum_rtt_ms;
+  core::Duration election_timeout{0};  // of this member; its group's others may have other ones
+  core::Duration heartbeat{0};
+  bool timing_set = false;         // by its file; false: measured
   std::vector<std::string> notes;  // what a person should know, as sentences
 };
 

@@ -57,6 +57,8 @@ bool send_part(lws* connection, std::string_view bytes, bool last);
 struct Server::Http {
   io::Loop& loop;
   Backend& backend;
+  /// libwebsockets keeps pointers into it, and unlinks the socket by them when its context ends.
+  const ServerConfig config;
   int client_timeout_s;
   lws_context* context = nullptr;
   std::map<std::uint64_t, Exchange> exchanges;
@@ -72,13 +74,15 @@ struct Server::Http {
   std::array<lws_protocols, 2> protocols{};  // the second one ends the list
   std::array<void*, 1> loops{};
 
-  Http(io::Loop& on, Backend& behind, const ServerConfig& config)
+  Http(io::Loop& on, Backend& behind, ServerConfig with)
       : loop(on),
         backend(behind),
+        config(std::move(with)),
         client_timeout_s(static_cast<int>(config.client_timeout.count())),
         heartbeat(on) {}
 
-  Status listen(const ServerConfig& config);
+  Status listen();
+  /// `where` is a part of `config`.
   lws_vhost* add_listener(const char* name, const std::string& where, int port, bool unix_socket);
 
   static int on_event(lws* connection, lws_callback_reasons reason, void* user, void* in,

@@ -192,7 +192,8 @@ void tell_peers(Exposition& out, const std::vector<PeerMetrics>& peers) {
   out.family("fettle_peer_up", Type::Gauge, "1 while the link to the peer is up.");
   for (const PeerMetrics& peer : peers) out.add({{"peer", peer.name}}, flag(peer.up));
   constexpr double kMs = 1e3;
-  out.family("fettle_peer_rtt_seconds", Type::Gauge, "The newest round trip to a peer that is up.");
+  out.family("fettle_peer_rtt_seconds", Type::Gauge,
+             "The typical round trip to a peer that is up.");
   for (const PeerMetrics& peer : peers) {
     if (peer.rtt_ms) out.add({{"peer", peer.name}}, *peer.rtt_ms / kMs);
   }

@@ -80,7 +80,7 @@ Result<ordered_json> one_thing(const Snapshot& snapshot, const std::string& kind
 Result<ordered_json> all_things(const Snapshot& snapshot, const std::string& kind) {
   const core::State& state = *snapshot.state;
   if (kind == "status") return status_view(snapshot);
-  if (kind == "members") return ordered_json{{"members", members_view(snapshot)}};
+  if (kind == "members") return group_view(snapshot);
   if (kind == "services") return ordered_json{{"services", services_view(state)}};
   if (kind == "nodes") return ordered_json{{"nodes", nodes_view(state)}};
   if (kind == "incidents") return ordered_json{{"incidents", incidents_view(state)}};

@@ -245,7 +245,7 @@ lws_vhost* Server::Http::add_listener(const char* name, const std::string& where
   return lws_create_vhost(context, &info);
 }
 
-Status Server::Http::listen(const ServerConfig& config) {
+Status Server::Http::listen() {
   lws_set_log_level(0, nullptr);
   protocols[0].name = "http";
   protocols[0].callback = &Http::on_event;
@@ -285,7 +285,7 @@ Server::Server(std::unique_ptr<Http> http) : http_(std::move(http)) {}
 Result<std::unique_ptr<Server>> Server::start(io::Loop& loop, Backend& backend,
                                               const ServerConfig& config) {
   std::unique_ptr<Server> server(new Server(std::make_unique<Http>(loop, backend, config)));
-  FETTLE_CHECK(server->http_->listen(config));
+  FETTLE_CHECK(server->http_->listen());
   return server;
 }
 

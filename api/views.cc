@@ -62,6 +62,18 @@ ordered_json members_view(const Snapshot& snapshot) {
   return list;
 }
 
+ordered_json group_view(const Snapshot& snapshot) {
+  const GroupStatus& group = snapshot.group;
+  const auto in_ms = [](core::Duration time) { return time / std::chrono::milliseconds(1); };
+  return {{"members", members_view(snapshot)},
+          {"leader", group.leader.empty() ? ordered_json(nullptr) : ordered_json(group.leader)},
+          {"quorum_rtt_ms", number_or_null(group.quorum_rtt_ms)},
+          {"timing",
+           {{"election_timeout_ms", in_ms(group.election_timeout)},
+            {"heartbeat_ms", in_ms(group.heartbeat)},
+            {"from", group.timing_set ? "file" : "measured"}}}};
+}
+
 ordered_json services_view(const core::State& state) {
   ordered_json list = ordered_json::array();
   for (const core::ServiceSpec& service : state.spec.services) {

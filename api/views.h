@@ -13,6 +13,8 @@ namespace fettle::api {
 
 nlohmann::ordered_json status_view(const Snapshot& snapshot);
 nlohmann::ordered_json members_view(const Snapshot& snapshot);
+/// The members, how far a majority is, and the timeouts of the member that is asked.
+nlohmann::ordered_json group_view(const Snapshot& snapshot);
 nlohmann::ordered_json services_view(const core::State& state);
 nlohmann::ordered_json node_view(const core::State& state, const std::string& name);
 /// What would act on the node now, what blocks it, until when.

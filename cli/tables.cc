@@ -59,7 +59,17 @@ void print_status(const ordered_json& status) {
   if (status["services"].empty()) line("no spec yet: fettle apply -f DIR");
 }
 
-void print_members(const ordered_json& answer) { members_table(answer["members"]).print(); }
+void print_members(const ordered_json& answer) {
+  members_table(answer["members"]).print();
+  line("");
+  if (answer["quorum_rtt_ms"].is_number()) {
+    line("a commit waits " + milliseconds(answer["quorum_rtt_ms"]) + " for a majority, as " +
+         cell(answer["leader"]) + " measures it, and for the disk");
+  }
+  const ordered_json& timing = answer["timing"];
+  line("this member waits " + cell(timing["election_timeout_ms"]) +
+       " ms for a leader that is silent (" + (timing["from"] == "file" ? "set" : "measured") + ")");
+}
 
 void print_nodes(const ordered_json& answer) {
   Table table({"NODE", "SERVICE", "ADDRESS", "VERDICT", "TRAFFIC", "SINCE", "REASON"});

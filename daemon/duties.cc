@@ -20,7 +20,7 @@ void Group::tend_health() {
   const core::Duration slowest = std::max(loop_.lag(), driver_->take_slowest_save());
   if (!leading_) return limping_.forget();
   if (raft::voters_of(driver_->raft().configuration()).size() < 2) return;
-  if (!limping_.look(io::Loop::now(), slowest, config_.election_timeout)) return;
+  if (!limping_.look(io::Loop::now(), slowest, timing_.timing().election_timeout)) return;
   log::warn("leader.limps: its loop or disk took up to " + core::to_string(slowest) + " for " +
             core::to_string(Limping::kAfter) + "; it hands over");
   do_transfer("", [](const Result<core::ClientAnswer>& answer) {

@@ -82,7 +82,10 @@ void Group::on(const std::string& peer, wire::ReadIndex& frame) {
 
 void Group::on(const std::string& peer, wire::ReadIndexReply& frame) {
   // Only what was asked of this peer: a reply must never confirm a dispatch of our own.
-  if (peer == driver_->raft().leader()) client_read_done({frame.id, frame.ok, frame.index});
+  if (peer == driver_->raft().leader()) {
+    if (frame.ok) leader_quorum_ = frame.quorum_round_trip;
+    client_read_done({frame.id, frame.ok, frame.index});
+  }
   finish_reads();
 }
 

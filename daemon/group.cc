@@ -23,8 +23,7 @@ constexpr std::size_t kCompactBytes = 16U * 1024 * 1024;
 raft::Config raft_config(const GroupConfig& config) {
   raft::Config raft;
   raft.self = config.facts.name;
-  raft.election_timeout = config.election_timeout;
-  raft.heartbeat = config.heartbeat;
+  static_cast<raft::Timing&>(raft) = config.timing.value_or(raft::Timing{});
   raft.seed = config.seed;
   return raft;
 }
@@ -64,6 +63,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       config_(std::move(config)),
       events_(std::move(events)),
       engine_(actions::kinds()),
+      timing_(config_.timing),
       wake_timer_(loop),
       sweeper_(loop),
       clock_(io::Loop::now()),
@@ -211,6 +211,7 @@ void Group::stepped(bool role_changed) {
   if (role_changed && (raft.leader() != told_leader_ || raft.term() != told_term_)) {
     told_leader_ = raft.leader();
     told_term_ = raft.term();
+    leader_quorum_.reset();
     if (!told_leader_.empty()) ++leader_changes_;
     log::info("leader.changed term=" + std::to_string(told_term_.value) +
               " leader=" + (told_leader_.empty() ? "none" : told_leader_));
@@ -417,6 +418,7 @@ void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
 void Group::sweep() {
   propose_refused();
   if (!leaving_.empty()) link_to_peers();
+  tend_timing();
   tend_members();
   tend_health();
   watch_leadership();

@@ -39,11 +39,10 @@ struct GroupEvents {
 struct GroupConfig {
   core::MemberFacts facts;  // of this member
   std::string cluster;
-  core::Address address;      // where this one listens for the others
-  std::vector<Peer> members;  // the first voters; this one may be none of them
-  core::Duration election_timeout{std::chrono::milliseconds(300)};
-  core::Duration heartbeat{std::chrono::milliseconds(60)};
-  std::optional<core::Spec> spec;  // from this member's own files, for a group without one
+  core::Address address;               // where this one listens for the others
+  std::vector<Peer> members;           // the first voters; this one may be none of them
+  std::optional<raft::Timing> timing;  // as a person set it; nullopt: measured
+  std::optional<core::Spec> spec;      // from this member's own files, for a group without one
   std::uint64_t seed = 1;
 };
 
@@ -181,6 +180,12 @@ class Group {
   void tend_members();
   void tend_health();
 
+  // timing.cc: round trips, and what follows from them
+  void tend_timing();
+  std::optional<double> rtt_ms(const std::string& peer) const;
+  std::optional<raft::Instant> quorum_round_trip() const;
+  void tell_timing(api::GroupStatus& status) const;
+
   // membership.cc: who the group is
   bool in_group() const;
   std::vector<Peer> peers() const;
@@ -235,6 +240,8 @@ class Group {
   std::unique_ptr<Links> links_;
   Liveness liveness_;
   Limping limping_;
+  raft::TimingChooser timing_;
+  std::optional<raft::Instant> leader_quorum_;  // what the leader said of its majority last
   io::Timer wake_timer_;
   io::Timer sweeper_;
   bool leading_ = false;  // leads, and everything up to its no-op is applied

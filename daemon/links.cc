@@ -91,9 +91,9 @@ bool Links::up(const std::string& peer) const {
   return found != out_.end() && found->second->up;
 }
 
-std::optional<double> Links::rtt_ms(const std::string& peer) const {
+std::optional<raft::Instant> Links::round_trip(const std::string& peer) const {
   const auto found = out_.find(peer);
-  return found == out_.end() || !found->second->up ? std::nullopt : found->second->rtt_ms;
+  return found == out_.end() ? std::nullopt : found->second->round_trips.typical();
 }
 
 const wire::Hello* Links::hello(const std::string& peer) const {
@@ -159,7 +159,7 @@ void Links::reply(Outgoing& out, std::string_view payload) {
   if (!frame) return lost(out, frame.error().what);
   out.heard = io::Loop::now();
   if (const auto* pong = std::get_if<wire::Pong>(&*frame)) {
-    out.rtt_ms = static_cast<double>(io::Loop::now().ns - pong->sent_ns) / 1e6;
+    out.round_trips.add(raft::Instant{io::Loop::now().ns - pong->sent_ns});
     return;
   }
   if (const auto* refusal = std::get_if<wire::Refused>(&*frame)) {

@@ -16,6 +16,7 @@
 #include "io/resolver.h"
 #include "io/stream.h"
 #include "io/timer.h"
+#include "raft/timing.h"
 
 namespace fettle::daemon {
 
@@ -67,7 +68,8 @@ class Links {
   /// Queues a frame; false if the link is not up (nothing is kept).
   bool send(const std::string& peer, const wire::Frame& frame);
   bool up(const std::string& peer) const;
-  std::optional<double> rtt_ms(const std::string& peer) const;
+  /// The typical round trip to the peer, also while its link is down; nullopt: not known yet.
+  std::optional<raft::Instant> round_trip(const std::string& peer) const;
   /// What the peer said in its newest hello.
   const wire::Hello* hello(const std::string& peer) const;
 
@@ -82,7 +84,7 @@ class Links {
     int evidence_tries = 0;                  // left, after a cut
     bool up = false;
     core::Time heard;
-    std::optional<double> rtt_ms;
+    raft::RoundTrips round_trips;
     std::optional<wire::Hello> hello;
     explicit Outgoing(io::Loop& loop);
   };

@@ -121,8 +121,9 @@ GroupConfig group_config(const MemberFiles& files, const std::string& incarnatio
   for (const spec::MemberAddress& one : file.members) {
     config.members.push_back({one.name, one.address});
   }
-  if (file.election_timeout.count() > 0) config.election_timeout = file.election_timeout;
-  if (file.heartbeat.count() > 0) config.heartbeat = file.heartbeat;
+  if (file.election_timeout.count() > 0) {
+    config.timing = {.election_timeout = file.election_timeout, .heartbeat = file.heartbeat};
+  }
   config.spec = files.spec;
   config.seed = seed;
   return config;

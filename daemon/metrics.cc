@@ -41,7 +41,7 @@ api::GroupMetrics Group::gather() const {
                   .persist = driver_->persist_times()};
   for (const Peer& member : config_.members) {
     if (member.name == self()) continue;
-    metrics.peers.push_back({member.name, links_->up(member.name), links_->rtt_ms(member.name)});
+    metrics.peers.push_back({member.name, links_->up(member.name), rtt_ms(member.name)});
   }
   metrics.loop = api::loop_metrics(loop_);
   return metrics;

@@ -246,7 +246,7 @@ void Group::read_done(const raft::ReadDone& read) {
   if (const auto asked = peer_reads_.find(read.token); asked != peer_reads_.end()) {
     const auto [peer, id] = asked->second;
     peer_reads_.erase(asked);
-    links_->send(peer, wire::ReadIndexReply{id, read.ok, read.index});
+    links_->send(peer, wire::ReadIndexReply{id, read.ok, read.index, quorum_round_trip()});
     return;
   }
   client_read_done(read);
@@ -330,9 +330,10 @@ api::GroupStatus Group::status() const {
                                              : "follower";
     const bool linked = !me && links_ != nullptr;
     if (!me && !(linked && links_->up(member.id))) one.state = "unreachable";
-    if (linked) one.rtt_ms = links_->rtt_ms(member.id);
+    if (linked) one.rtt_ms = rtt_ms(member.id);
     status.members.push_back(std::move(one));
   }
+  tell_timing(status);
   if (raft.leader().empty())
     status.notes.emplace_back("no leader is known: this member touches nothing");
   if (!in_group()) {

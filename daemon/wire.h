@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -17,7 +18,7 @@
 namespace fettle::daemon::wire {
 
 /// The version of this format; a peer with another one is refused.
-inline constexpr std::uint8_t kVersion = 2;
+inline constexpr std::uint8_t kVersion = 3;
 /// Bounds one frame; a spec of many files fits.
 inline constexpr std::size_t kFrameBytesMax = 32U * 1024 * 1024;
 
@@ -77,6 +78,7 @@ struct ReadIndexReply {
   std::uint64_t id = 0;
   bool ok = false;
   Index index;
+  std::optional<raft::Instant> quorum_round_trip;  // of the leader; nullopt: it does not know
 };
 /// A change of the members that a follower's client asks for; answered by Forwarded.
 struct ChangeMembers {
@@ -145,7 +147,7 @@ void fields(Archive& ar, ReadIndex& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, ReadIndexReply& v) {
-  ar(v.id, v.ok, v.index);
+  ar(v.id, v.ok, v.index, v.quorum_round_trip);
 }
 template <typename Archive>
 void fields(Archive& ar, ChangeMembers& v) {

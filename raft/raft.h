@@ -52,6 +52,7 @@ class Raft {
   const Log& log() const { return log_; }
   const HardState& hard_state() const { return hard_; }
   Index durable_index() const { return durable_; }
+  const Timing& timing() const { return config_; }
   /// The one in force, committed or not, and the index of its entry (or of its snapshot's).
   const Configuration& configuration() const { return history_.newest().configuration; }
   Index configuration_index() const { return history_.newest().index; }
@@ -102,6 +103,7 @@ class Raft {
   void on(const ProposeAll& input);
   void take(const Propose& proposal);
   void on(const Persisted& input);
+  void on(const Retime& input) { static_cast<Timing&>(config_) = input.timing; }
   void emit(const ServerId& to, Term term, Body body, When when);
   When when_durable(Index index) const;
   Persist& dirty();

@@ -13,8 +13,11 @@
 namespace fettle::raft {
 namespace {
 
-/// Without an answer for so many heartbeats what was sent may be lost.
-constexpr int kChunkPatience = 2;
+/// Without an answer for two heartbeats, nor for three of the ten round trips that an election
+/// timeout is, what was sent may be lost.
+Instant patience_of(const Timing& timing) {
+  return std::max(timing.heartbeat * 2, timing.election_timeout * 3 / 10);
+}
 
 }  // namespace
 
@@ -133,7 +136,7 @@ void Raft::send_chunk(const ServerId& peer, Progress& progress) {
 }
 
 void Raft::resend_chunk(const ServerId& peer, Progress& progress) {
-  if (now_ - progress.chunk_moved < config_.heartbeat * kChunkPatience) return;
+  if (now_ - progress.chunk_moved < patience_of(config_)) return;
   progress.chunk_moved = now_;
   progress.held_known = false;
   progress.sent = progress.held;

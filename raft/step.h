@@ -13,19 +13,15 @@
 
 #include "base/result.h"
 #include "raft/messages.h"
+#include "raft/timing.h"
 
 namespace fettle::raft {
 
 /// No snapshot is larger, neither taken nor received.
 inline constexpr std::size_t kSnapshotBytesMax = std::size_t{256} * 1024 * 1024;
 
-struct Config {
+struct Config : Timing {
   ServerId self;
-  Instant election_timeout{std::chrono::milliseconds(300)};  // T; timers draw from [T, 2T)
-  Instant heartbeat{std::chrono::milliseconds(60)};
-  /// Between the ranks of those who know that the leader is dead: at least twice the time of a
-  /// commit and a round trip, or the second deposes the first.
-  Instant evidence_stagger{std::chrono::milliseconds(20)};
   std::uint64_t seed = 1;
   std::size_t append_bytes_max = 256U * 1024;         // payload of one Append
   std::size_t inflight_max = 64;                      // unanswered Appends a peer
@@ -108,8 +104,12 @@ struct Transfer {
 struct LeaderLost {
   ServerId server;
 };
+/// Other timeouts from now on; timers that run already end as they were set.
+struct Retime {
+  Timing timing;
+};
 using Input = std::variant<Found, Tick, Received, Propose, ProposeAll, Persisted, Read, Compact,
-                           AddServer, RemoveServer, PromoteServer, Transfer, LeaderLost>;
+                           AddServer, RemoveServer, PromoteServer, Transfer, LeaderLost, Retime>;
 
 /// To be made durable in one transaction, in this order: truncate, snapshot, compact, append, and
 /// the hard state.

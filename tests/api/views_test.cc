@@ -58,6 +58,22 @@ TEST(Views, StatusIsTheDocumentedObjectInItsOrder) {
   EXPECT_EQ(dump(only(ordered_json::parse(documented), shown)), documented);
 }
 
+TEST(Views, MembersTellHowFarAMajorityIsAndTheTimeouts) {
+  Snapshot snapshot = example_snapshot();
+  snapshot.group.election_timeout = std::chrono::milliseconds(800);
+  snapshot.group.heartbeat = std::chrono::milliseconds(60);
+  const ordered_json unknown = group_view(snapshot);
+  EXPECT_EQ(keys_of(unknown),
+            (std::vector<std::string>{"members", "leader", "quorum_rtt_ms", "timing"}));
+  EXPECT_TRUE(unknown["quorum_rtt_ms"].is_null());
+  EXPECT_EQ(dump(unknown["timing"]),
+            R"({"election_timeout_ms":800,"heartbeat_ms":60,"from":"measured"})");
+  snapshot.group.quorum_rtt_ms = 30.5;
+  snapshot.group.timing_set = true;
+  EXPECT_EQ(group_view(snapshot)["quorum_rtt_ms"], 30.5);
+  EXPECT_EQ(group_view(snapshot)["timing"]["from"], "file");
+}
+
 TEST(Views, ResolvedIncidentsAreNotOpen) {
   Snapshot snapshot = example_snapshot();
   core::State state = *snapshot.state;

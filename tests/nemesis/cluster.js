@@ -9,6 +9,7 @@ const { request } = require('../../trial/lib/http.js');
 const { runToEnd } = require('../../trial/lib/processes.js');
 const { BIN } = require('../e2e/support/scene.js');
 const { SmallGroup } = require('../e2e/support/small_group.js');
+const { Membership } = require('./membership.js');
 
 const NETNS = path.join(__dirname, '../e2e/support/netns.sh');
 const CLOCK_SHIM = path.join(BIN, '../lib/libfettle-clock-shim.so');
@@ -42,6 +43,7 @@ class Cluster {
       };
     }
     cluster.group = await SmallGroup.make(scene, { spec: SPEC, names: cluster.names, hosts });
+    cluster.membership = new Membership(cluster);
     await cluster.group.start(...cluster.names);
     for (const name of cluster.names) cluster.#checkClock(name);
     return cluster;
@@ -104,6 +106,15 @@ class Cluster {
     this.group.launch(name);
   }
 
+  /** kill -9, and its disk is lost with it. */
+  async lose(name) {
+    await this.kill(name);
+    const folder = this.dataDir(name);
+    for (const one of fs.readdirSync(folder)) {
+      fs.rmSync(path.join(folder, one), { recursive: true });
+    }
+  }
+
   pause(name) {
     this.scene.processes.signal(name, 'SIGSTOP');
   }
@@ -112,9 +123,24 @@ class Cluster {
     this.scene.processes.signal(name, 'SIGCONT');
   }
 
+  // ---- who the group is
+
+  remove(name) {
+    return this.membership.remove(name);
+  }
+
+  add(name) {
+    const { address, clusterPort } = this.group.member(name);
+    return this.membership.add(name, `${address}:${clusterPort}`);
+  }
+
+  transfer(to, by) {
+    return this.membership.transfer(to, by);
+  }
+
   // ---- the network: `pairs` are [from, to]
 
-  lose(percent, pairs) {
+  drop(percent, pairs) {
     const named = pairs.map(([from, to]) => `${this.number(from)}:${this.number(to)}`);
     return runToEnd(NETNS, ['lose', this.net, String(percent), ...named]);
   }
@@ -188,22 +214,31 @@ class Cluster {
     return said[0]?.leader ?? null;
   }
 
+  /** Every member votes, as this one has it. */
+  #isWhole(status) {
+    const voters = status.members.filter((one) => one.role === 'voter').map((one) => one.name);
+    return voters.sort().join() === [...this.names].sort().join();
+  }
+
   /** Every member knows a leader and has caught up with it; an Error if not within 30 s. */
   ready() {
     return this.group.ready(...this.names);
   }
 
-  /** All members are ready, follow one leader and have committed equally far; what they say. */
+  /** All are ready, follow one leader, have committed equally far, and are its voters. */
   async settled() {
     await this.ready();
     const end = performance.now() + SETTLED_MS;
     for (;;) {
       const all = await Promise.all(this.names.map((name) => this.status(name)));
       const alike = (key) => all.every((one) => one && one[key] === all[0][key]);
-      if (alike('leader') && alike('term') && alike('commit_index') && all[0].leader) return all[0];
+      const agree = ['leader', 'term', 'commit_index'].every(alike) && all[0].leader;
+      if (agree && all.every((one) => this.#isWhole(one))) return all[0];
       if (this.scene.bus.failure) throw this.scene.bus.failure;
       if (performance.now() > end) {
-        const brief = all.map((one) => one && [one.leader, one.term, one.commit_index]);
+        const brief = all.map(
+          (one) => one && [one.leader, one.term, one.commit_index, one.members.map((m) => m.name)],
+        );
         throw new Error(`members do not agree in ${SETTLED_MS} ms: ${JSON.stringify(brief)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));

@@ -9,9 +9,13 @@ const STORM_MS = [200, 1200];
 const SLOW_KBIT = [48, 400];
 const STEP_MS = [1000, 12 * 3600 * 1000]; // within what certificates and their day of grace allow
 const STEPS_MAX = 3;
+const LINGER_MS = [0, 2000];
+const TRANSFER_EVERY_MS = [300, 1500];
 
 const process = (name) => `process of ${name}`;
 const NETWORK = 'network';
+/** One member less at a time: what a group of three must be able to spare. */
+const MEMBERSHIP = 'membership';
 
 function killed(cluster, name) {
   return {
@@ -34,11 +38,31 @@ function paused(cluster, name) {
 /** The leader, or anyone if nobody is known to lead. */
 const leaderOf = async (cluster, rng) => (await cluster.leader()) ?? rng.pick(cluster.names);
 
+/** Removed while it lives on for a while; its host then goes, and another with its name comes. */
+function replaced(cluster, rng, name) {
+  const linger = rng.int(...LINGER_MS);
+  const startsFirst = rng.chance(50);
+  return {
+    what: `remove ${name} and add it back, empty${startsFirst ? '; it starts before' : ''}`,
+    touches: [process(name), MEMBERSHIP],
+    begin: () => cluster.remove(name),
+    during: async (pass) => {
+      await pass(linger);
+      await cluster.lose(name);
+      if (startsFirst) cluster.launch(name); // nobody wants it yet
+    },
+    end: async () => {
+      if (!startsFirst) cluster.launch(name);
+      await cluster.add(name);
+    },
+  };
+}
+
 function lossy(cluster, what, percent, pairs) {
   return {
     what,
     touches: [NETWORK],
-    begin: () => cluster.lose(percent, pairs),
+    begin: () => cluster.drop(percent, pairs),
     end: () => cluster.pass(),
   };
 }
@@ -95,6 +119,39 @@ const KINDS = {
     };
   },
 
+  replace: (cluster, rng) => replaced(cluster, rng, rng.pick(cluster.names)),
+
+  replace_leader: async (cluster, rng) => replaced(cluster, rng, await leaderOf(cluster, rng)),
+
+  disk_lost: (cluster, rng) => {
+    const name = rng.pick(cluster.names);
+    return {
+      what: `kill -9 ${name}, and its disk is lost: removed and added again once it is back`,
+      touches: [process(name), MEMBERSHIP],
+      begin: async () => {
+        await cluster.lose(name);
+        cluster.launch(name);
+      },
+      end: async () => {
+        await cluster.remove(name);
+        await cluster.add(name);
+      },
+    };
+  },
+
+  transfer: (cluster, rng) => ({
+    what: 'the leadership is handed over, again and again',
+    touches: [MEMBERSHIP],
+    begin: async () => {},
+    during: async (pass, over) => {
+      while (!over()) {
+        await cluster.transfer(rng.pick(cluster.names), rng.pick(cluster.names));
+        await pass(rng.int(...TRANSFER_EVERY_MS));
+      }
+    },
+    end: async () => {},
+  }),
+
   halves: (cluster, rng) => {
     const names = rng.shuffled(cluster.names);
     const minority = names.slice(0, Math.floor(names.length / 2));
@@ -125,13 +182,13 @@ const KINDS = {
     return {
       what: `${name} is cut off again and again`,
       touches: [NETWORK],
-      begin: () => cluster.lose(100, pairs),
+      begin: () => cluster.drop(100, pairs),
       during: async (pass, over) => {
         while (!over()) {
           await pass(rng.int(...FLAP_MS));
           await cluster.pass();
           await pass(rng.int(...FLAP_MS));
-          await cluster.lose(100, pairs);
+          await cluster.drop(100, pairs);
         }
       },
       end: () => cluster.pass(),

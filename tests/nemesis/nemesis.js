@@ -96,6 +96,7 @@ function emptyResult({ minutes, members, seed }) {
     longest_return_ms: 0,
     asked_again: 0,
     ended_on_full_disk: 0,
+    handed_over: 0,
     why: [],
   };
 }
@@ -181,6 +182,7 @@ async function play(scene, options, result, say) {
     result.longest_return_ms = Math.round(torment.returnedMsMax);
     result.asked_again = history.askedAgain;
     result.ended_on_full_disk = cluster.endedOnFullDisk;
+    result.handed_over = cluster.membership.handedOver;
   };
   const { reads } = options;
   const stop = startClients(scene, { cluster, history, keys, reads, rng });
