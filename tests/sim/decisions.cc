@@ -62,6 +62,8 @@ void Decisions::applied(Index index, const core::Engine& engine, const core::App
 }
 
 void Decisions::takes_spec(Index index, const core::State& state) {
+  const auto hosts = [](const core::Spec& spec) { return spec.services.front().traffic.hosts; };
+  if (revision_ > 0 && hosts(spec_) != hosts(state.spec)) directors_moved_ = true;
   spec_ = state.spec;
   revision_ = state.revision;
   ++counts_[Count::SpecChanges];

@@ -49,6 +49,8 @@ class Decisions {
   std::uint64_t revision() const { return revision_; }
   /// Of the newest spec.
   bool is_director(const std::string& host) const;
+  /// Some spec named other hosts of directors than the one before.
+  bool directors_moved() const { return directors_moved_; }
   /// The node stands in every spec since before `index`.
   bool in_spec_since(const std::string& node, Index index) const;
   /// The widest that were in force at `index` or later.
@@ -72,6 +74,7 @@ class Decisions {
   Counts& counts_;
   core::Spec spec_;
   std::uint64_t revision_ = 0;
+  bool directors_moved_ = false;
   std::map<std::string, Index> joined_;                    // nodes of the spec
   std::map<std::string, std::map<Index, Limits>> limits_;  // by service, since
   std::map<RunId, RunFacts> runs_;
