@@ -104,7 +104,7 @@ void replace_observers(Applying& ap, const std::string& name, std::vector<std::s
   const auto before = std::exchange(node.observers, std::move(observers));
   if (anew) {
     node.watch_revision = ap.index.value;
-    node.opinions.clear();
+    if (!FETTLE_MUTANT(core_old_watch_counted)) node.opinions.clear();
     ap.state.joined.erase(name);
     return;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "core/allow.h"
 #include "core/fields.h"
 #include "core/liveness.h"
@@ -119,7 +120,8 @@ Status begin_attempt(Applying& ap, Run& run) {
   run.fence = {ap.state.generation, Term{}, ap.index};
   for (Share& share : shares) {
     Task task;
-    task.key = {ap.state.generation, run.id, run.step, step.attempt, share.host};
+    const std::uint32_t attempt = FETTLE_MUTANT(core_attempt_reuses_key) ? 1 : step.attempt;
+    task.key = {ap.state.generation, run.id, run.step, attempt, share.host};
     task.fence = run.fence;
     task.action = spec.action;
     task.input = std::move(share.input);
@@ -158,7 +160,7 @@ bool expire_tasks(Applying& ap, Run& run) {
 TaskProgress* open_task(Run& run, const TaskKey& key) {
   if (is_over(run.state) || key.step != run.step || run.step >= run.steps.size()) return nullptr;
   StepProgress& step = run.steps[run.step];
-  if (key.attempt != step.attempt) return nullptr;
+  if (key.attempt != step.attempt && !FETTLE_MUTANT(core_late_answer_closes_newer)) return nullptr;
   for (TaskProgress& task : step.tasks) {
     if (task.host == key.host && task.state == TaskState::Open) return &task;
   }

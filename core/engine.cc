@@ -380,7 +380,7 @@ void Engine::keep_answer(const std::string& client, ClientAnswer answer) {
 
 std::optional<std::string> Engine::why_halt(Index index, const LogEntry& entry) const {
   const std::uint32_t level = std::max(entry.level, level_of(entry.command));
-  if (level > supported_) {
+  if (level > supported_ && !FETTLE_MUTANT(core_level_beyond_applied)) {
     return "entry " + std::to_string(index.value) + ": " + beyond_level(level, supported_);
   }
   const auto* told = std::get_if<command::StateHash>(&entry.command);

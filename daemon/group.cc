@@ -103,7 +103,7 @@ Group::~Group() = default;
 Status Group::start(const std::optional<io::SockAddress>& listen) {
   const auto& snapshot = driver_->raft().snapshot();
   if (snapshot != nullptr && !snapshot->data.empty()) {
-    FETTLE_CHECK(engine_.load(snapshot->data));
+    load(*snapshot);
     clock_.applied(engine_.state().now, io::Loop::now(), false);
     tell_watches();
   }
@@ -129,9 +129,15 @@ void Group::send(const raft::Message& message) {
   if (links_ != nullptr) links_->send(message.to, wire::Raft{message});
 }
 
-void Group::restore(const raft::Snapshot& snapshot) {
+/// Ends the process if the snapshot is of an engine level beyond this version's.
+void Group::load(const raft::Snapshot& snapshot) {
   const Status loaded = engine_.load(snapshot.data);
+  if (!loaded && loaded.error().code == Code::Refused) halt("the snapshot: " + loaded.error().what);
   FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot whose checksum is right is readable");
+}
+
+void Group::restore(const raft::Snapshot& snapshot) {
+  load(snapshot);
   log::info("snapshot.restored index=" + std::to_string(snapshot.meta.index.value));
   clock_.applied(engine_.state().now, io::Loop::now(), false);
   told_before_ = std::max(told_before_, snapshot.meta.index);

@@ -131,6 +131,7 @@ class Group {
   void sweep();
   void watch_leadership();
   void tell_no_leader(core::AlertStatus status, const std::string& text);
+  void load(const raft::Snapshot& snapshot);
   [[noreturn]] void halt(const std::string& why) const;
   Index finished_below() const;
   void to_work(std::function<void()> message);

@@ -20,6 +20,7 @@ void World::blow() {
   clock_.after(Instant(static_cast<std::int64_t>(rng_.between(gap / 4, gap * 2))),
                [this] { blow(); });
   if (profile_.meddles && rng_.chance(20)) return meddle();
+  if (blow_specially()) return;
   const std::uint64_t dice = rng_.between(0, 99);
   if (dice < 18) return crash(victim());
   if (dice < 36) return isolate_one();
@@ -43,7 +44,11 @@ void World::crash(Member& member) {
   note(member.name(), "crashes");
   member.crash();
   tell_of_death(member.name());
-  clock_.after(milliseconds(rng_.between(5, rng_.chance(30) ? 2500 : 400)), [this, &member] {
+  start_later(member, milliseconds(rng_.between(5, rng_.chance(30) ? 2500 : 400)));
+}
+
+void World::start_later(Member& member, Instant delay) {
+  clock_.after(delay, [this, &member] {
     if (member.alive() || dead_.contains(member.name())) return;
     note(member.name(), "starts");
     member.start();
@@ -96,13 +101,15 @@ void World::blind_someone() {
 }
 
 void World::meddle() {
-  Director& director = *directors_.at(names_[rng_.between(0, profile_.directors - 1)]);
+  const core::ServiceSpec& service = newest_spec().services.front();
+  const auto& hosts = service.traffic.hosts;
+  Director& director = *directors_.at(hosts[rng_.between(0, hosts.size() - 1)]);
   checks_.meddled();
   if (rng_.chance(40)) {
     note("director", "is restarted");
     return director.restart();
   }
-  const std::string node = "n" + std::to_string(rng_.between(1, profile_.nodes));
+  const std::string node = service.nodes[rng_.between(0, service.nodes.size() - 1)].name;
   const bool out = rng_.chance(50);
   note("person", (out ? "takes out " : "puts in ") + node + " at a director");
   director.person_sets(node, out);
@@ -125,15 +132,25 @@ void World::ask_something() {
   const auto gap = static_cast<std::uint64_t>(profile_.between_asks.count());
   clock_.after(Instant(static_cast<std::int64_t>(rng_.between(gap / 4, gap * 2))),
                [this] { ask_something(); });
+  ask_for(some_command());
+}
+
+void World::ask_for(core::Command command) {
   auto request = std::make_shared<Request>();
   request->key = "client-" + std::to_string(requests_.size() + 1);
-  request->command = some_command();
+  request->command = std::move(command);
   requests_.push_back(request);
   ask(request);
 }
 
+const core::Spec& World::newest_spec() const {
+  const Decisions& known = checks_.decisions();
+  return known.revision() > 0 ? known.spec() : spec_;
+}
+
 core::Command World::some_command() {
-  const std::string node = "n" + std::to_string(rng_.between(1, profile_.nodes));
+  const auto& nodes = newest_spec().services.front().nodes;
+  const std::string node = nodes[rng_.between(0, nodes.size() - 1)].name;
   const std::uint64_t dice = rng_.between(0, 99);
   if (dice < 8) {
     const bool force = profile_.forces && rng_.chance(30);

@@ -5,7 +5,7 @@
 namespace fettle::sim {
 
 void Checks::acts(const std::string& host, const core::Task& task) {
-  ++acts_count_;
+  ++counts_[Count::Acts];
   const std::string key = core::to_string(task.key);
   if (acted_.contains(task.key) && undone_.erase(task.key) == 0) {
     broken("acted twice for " + key + " with no inspection in between that found it undone");
@@ -26,22 +26,30 @@ void Checks::ended(const std::string& host, const core::Task& task) {
 
 void Checks::isolates(const std::string& host, const std::string& node, const core::TaskKey& key) {
   out_[node].insert(host);
-  const auto run = runs_.find(key.run);
-  if (run == runs_.end()) return broken("acted for a run that no log holds");
-  const auto [by_person, forced] = run->second;
-  if (forced) forced_ = true;
-  if (!forced) out_freely_.insert(node);
-  if (forced_) return;
-  for (const core::ServiceSpec& service : spec_.services) {
+  const Decisions::RunFacts* run = decisions_.run(key.run);
+  const Decisions::Attempt* attempt = decisions_.attempt(key);
+  if (run == nullptr || attempt == nullptr) return broken("acted for a task that no log holds");
+  if (run->forced) forced_ = true;
+  if (run->forced || !decisions_.is_director(host)) return;
+  if (!decisions_.in_spec_since(node, attempt->decided)) return;
+  out_freely_.insert(node);
+  // What the log holds as out already was decided before, by the limits of then.
+  if (!forced_ && !run->reasserts) counts_as_out(node, *run, attempt->decided);
+}
+
+void Checks::counts_as_out(const std::string& node, const Decisions::RunFacts& run, Index decided) {
+  for (const core::ServiceSpec& service : decisions_.spec().services) {
     const auto in = [&](const core::NodeSpec& n) { return n.name == node; };
     if (std::ranges::none_of(service.nodes, in)) continue;
     const auto out = [&](const core::NodeSpec& n) { return out_freely_.contains(n.name); };
     const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, out));
-    if (count > service.max_isolated) {
+    const Decisions::Limits limits =
+        decisions_.limits_since(service.name, run.by_person ? run.began : decided);
+    if (count > limits.max_isolated) {
       broken(std::to_string(count) + " nodes of " + service.name + " are out, at most " +
-             std::to_string(service.max_isolated) + " may be");
+             std::to_string(limits.max_isolated) + " may be");
     }
-    if (!by_person && count == service.nodes.size()) {
+    if (!run.by_person && count >= limits.nodes) {
       broken("Fettle took out " + node + ", the last node of " + service.name);
     }
   }
@@ -54,7 +62,10 @@ void Checks::restores(const std::string& host, const std::string& node) {
 
 void Checks::no_longer_out() {
   std::erase_if(out_freely_, [this](const std::string& node) {
-    return std::ranges::includes(lost_, out_[node]);
+    const bool there = core::find_node(decisions_.spec(), node) != nullptr;
+    return !there || std::ranges::all_of(out_[node], [this](const std::string& host) {
+      return lost_.contains(host) || !decisions_.is_director(host);
+    });
   });
 }
 
@@ -69,10 +80,17 @@ void Checks::run_started(Index index, const core::Event& event, const core::Engi
          std::to_string(index.value) + ", which is " + std::string(to_string(verdict)));
 }
 
-/// Of an entry that nobody applied before. A restore that the hosts out of reach missed is done,
-/// and the log knows that they have it pending.
-void Checks::happened_first(const core::Event& event, const core::Engine& engine) {
-  if (event.kind == "member.lost") {
+/// A restore that the hosts out of reach missed is done, and the log knows that they have it
+/// pending.
+void Checks::happened(Index index, const core::Event& event, const core::Engine& engine) {
+  if (event.kind == "verdict.changed" && event.value == "down" &&
+      engine.state().nodes.at(event.node).verdict == core::Verdict::Down) {
+    verdict_down(index, event.node, engine);
+  } else if (event.kind == "run.started") {
+    run_started(index, event, engine);
+  } else if (event.kind == "spec.applied") {
+    no_longer_out();
+  } else if (event.kind == "member.lost") {
     lost_.insert(event.value);
     no_longer_out();
   } else if (event.kind == "member.back") {
@@ -115,7 +133,7 @@ void Checks::says(const std::string& observer, const core::Opinion& opinion, std
     return broken(observer + " calls " + opinion.node + " down without " + std::to_string(fall) +
                   " failed looks in a row");
   }
-  backed_.insert({observer, opinion.sequence});
+  backed_[{observer, opinion.sequence}] = opinion.watch_revision;
 }
 
 void Checks::verdict_down(Index index, const std::string& node, const core::Engine& engine) {
@@ -127,7 +145,9 @@ void Checks::verdict_down(Index index, const std::string& node, const core::Engi
     const bool down = std::ranges::any_of(held->second.classes, [](const core::ClassOpinion& c) {
       return c.grade == core::Verdict::Down;
     });
-    if (down && backed_.contains({observer, held->second.sequence})) ++saw;
+    const auto backed = backed_.find({observer, held->second.sequence});
+    if (!down || backed == backed_.end()) continue;
+    if (backed->second == core::watch_revision_of(engine.state(), node, observer)) ++saw;
   }
   if (saw * 2 > state.observers.size()) return;
   broken(node + " is down at index " + std::to_string(index.value) + ", but only " +
@@ -136,38 +156,56 @@ void Checks::verdict_down(Index index, const std::string& node, const core::Engi
 }
 
 void Checks::applied(const std::string& member, Index index, const core::Engine& engine,
-                     const core::Applied& applied) {
+                     const core::Applied& applied, const core::LogEntry* entry,
+                     core::Duration real) {
+  if (!digests_.contains(index)) first_applied(index, engine, applied, entry, real);
+  holds(member, index, engine);
+}
+
+void Checks::first_applied(Index index, const core::Engine& engine, const core::Applied& applied,
+                           const core::LogEntry* entry, core::Duration real) {
   for (const core::Effect& effect : applied.effects) {
-    if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
-      const core::Event& event = happened->event;
-      if (event.kind == "verdict.changed" && event.value == "down" &&
-          engine.state().nodes.at(event.node).verdict == core::Verdict::Down) {
-        verdict_down(index, event.node, engine);
-      }
-      if (event.kind == "run.started") run_started(index, event, engine);
-      if (!digests_.contains(index)) happened_first(event, engine);
-      if (event.kind == "spec.applied") spec_ = engine.state().spec;
+    const auto* perform = std::get_if<core::effect::Perform>(&effect);
+    if (perform != nullptr) performs(index, engine, perform->task);
+  }
+  decisions_.applied(index, engine, applied, entry, forced_);
+  for (const core::Effect& effect : applied.effects) {
+    if (const auto* told = std::get_if<core::effect::Happened>(&effect)) {
+      happened(index, told->event, engine);
     } else if (const auto* deliver = std::get_if<core::effect::Deliver>(&effect)) {
-      const auto found = engine.state().outbox.find(deliver->key);
-      if (found == engine.state().outbox.end()) continue;
-      const std::pair told{found->second.incident, found->second.status};
-      if (alerts_.try_emplace(deliver->key, told).first->second != told) {
-        broken("alert " + deliver->key + " changed its incident or status");
-      }
-    } else if (const auto* perform = std::get_if<core::effect::Perform>(&effect)) {
-      const core::Run& run = engine.state().runs.at(perform->task.key.run);
-      runs_[run.id] = {run.by_person, run.force};
-      const auto& freezes = engine.state().freezes;
-      if (!run.by_person && std::ranges::any_of(freezes, [&](const core::FreezeState& freeze) {
-            return freeze.service.empty() || freeze.service == run.service;
-          })) {
-        broken("run " + std::to_string(run.id.value) + " goes on in a freeze, at index " +
-               std::to_string(index.value));
-      }
-      // Even if it comes to nothing: its node may be out, and counts as out from then on.
-      if (run.force) forced_ = true;
+      delivers(engine, deliver->key);
     }
   }
+  if (entry == nullptr) return;
+  constexpr std::int64_t kDriftMaxPercent = 5;
+  if (engine.state().now.ns > (real + real * kDriftMaxPercent / 100).count()) {
+    broken("engine time runs ahead of real time, at index " + std::to_string(index.value));
+  }
+}
+
+void Checks::performs(Index index, const core::Engine& engine, const core::Task& task) {
+  const core::Run& run = engine.state().runs.at(task.key.run);
+  const auto& freezes = engine.state().freezes;
+  if (!run.by_person && std::ranges::any_of(freezes, [&](const core::FreezeState& freeze) {
+        return freeze.service.empty() || freeze.service == run.service;
+      })) {
+    broken("run " + std::to_string(run.id.value) + " goes on in a freeze, at index " +
+           std::to_string(index.value));
+  }
+  // Even if it comes to nothing: its node may be out, and counts as out from then on.
+  if (run.force) forced_ = true;
+}
+
+void Checks::delivers(const core::Engine& engine, const std::string& key) {
+  const auto found = engine.state().outbox.find(key);
+  if (found == engine.state().outbox.end()) return;
+  const std::pair told{found->second.incident, found->second.status};
+  if (alerts_.try_emplace(key, told).first->second != told) {
+    broken("alert " + key + " changed its incident or status");
+  }
+}
+
+void Checks::holds(const std::string& member, Index index, const core::Engine& engine) {
   const std::uint64_t mine = engine.digest();
   const auto [digest, first] = digests_.try_emplace(index, mine, member);
   if (!first && digest->second.first != mine) {

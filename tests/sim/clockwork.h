@@ -55,25 +55,51 @@ class Clockwork {
 };
 
 /// Writes in order, several in one transaction; a crash loses what was not durable, and the
-/// transaction under way may or may not have made it.
+/// transaction under way may or may not have made it, as a whole (docs/durability.md). While it is
+/// full each write fails, which ends the process.
 class Disk {
  public:
+  /// What a member with real files does in the disk's place.
+  struct Files {
+    /// The transaction whose keeps were just called is to be made durable.
+    std::function<void()> commit;
+    /// The process ended; `keep` makes the transaction under way durable in the model. True: the
+    /// files say that it was.
+    std::function<bool(const std::function<void()>& keep)> crash;
+  };
+  struct Crash {
+    bool torn = false;  // a transaction was under way
+    bool kept = false;  // and it is there
+  };
+
   Disk(Clockwork& clock, Rng rng) : clock_(clock), rng_(rng) {}
 
   void set_latency_max(Instant latency) { latency_max_ = latency; }
+  void set_full(bool full) { full_ = full; }
+  bool full() const { return full_; }
+  void set_on_failure(std::function<void()> failed) { failed_ = std::move(failed); }
+  void set_files(Files files) { files_ = std::move(files); }
 
   /// `keep` changes what is durable; `told` follows when the process may know of it.
   void write(std::function<void()> keep, std::function<void()> told) {
     pending_.push_back({std::move(keep), std::move(told)});
     if (flight_.empty()) fly();
   }
-  void crash() {
+  Crash crash() {
     ++life_;
-    if (!flight_.empty() && rng_.chance(40)) {
+    Crash crash{.torn = !flight_.empty()};
+    const auto keep = [this] {
       for (const Write& write : flight_) write.keep();
+    };
+    if (files_.crash) {
+      crash.kept = files_.crash(keep) && crash.torn;
+    } else if (crash.torn && rng_.chance(40)) {
+      crash.kept = true;
+      keep();
     }
     flight_.clear();
     pending_.clear();
+    return crash;
   }
 
  private:
@@ -88,8 +114,10 @@ class Disk {
     const Instant latency(static_cast<std::int64_t>(rng_.between(most / 10, most)));
     clock_.after(latency, [this, life = life_] {
       if (life != life_) return;
+      if (full_) return failed_();
       const std::vector<Write> done = std::exchange(flight_, {});
       for (const Write& write : done) write.keep();
+      if (files_.commit) files_.commit();
       fly();
       for (const Write& write : done) {
         if (write.told) write.told();
@@ -101,6 +129,9 @@ class Disk {
   Rng rng_;
   Instant latency_max_ = milliseconds(4);
   std::uint64_t life_ = 0;
+  bool full_ = false;
+  std::function<void()> failed_;
+  Files files_;
   std::vector<Write> pending_;
   std::vector<Write> flight_;
 };

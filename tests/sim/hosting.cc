@@ -11,7 +11,43 @@ namespace fettle::sim {
 
 namespace ex = core::executor;
 
-void Member::take(const Order& order) { executor_step(ex::Perform{order.task}); }
+namespace {
+
+constexpr std::uint64_t kPruneEvery = 10;  // writes; the daemon's is larger
+
+}  // namespace
+
+void Member::take(const Order& order) {
+  executor_step(ex::Perform{order.task});
+  if (journaled_ < kPruneEvery) return;
+  journaled_ = 0;
+  ++world_.counts()[Count::Pruned];
+  executor_step(ex::Prune{order.finished_below});
+}
+
+/// A kill may follow at once.
+void Member::reaches(const core::TaskKey& key, Point point) {
+  points_[key] = point;
+  world_.may_kill(*this);
+}
+
+/// Where the kill finds the tasks of this host.
+void Member::count_killed() {
+  Counts& counts = world_.counts();
+  for (const auto& [key, point] : points_) {
+    const Decisions::Attempt* attempt = world_.checks().decisions().attempt(key);
+    if (point == Point::WritesBegun) {
+      ++counts[Count::KilledBeforeBegun];
+    } else if (point == Point::Acts) {
+      const bool effective = world_.director(name_).has_begun(key);
+      ++counts[effective ? Count::KilledDuringAct : Count::KilledBeforeAct];
+    } else if (point == Point::WritesDone) {
+      ++counts[Count::KilledBeforeDone];
+    } else if (attempt != nullptr && attempt->open) {
+      ++counts[Count::KilledBeforeAnswer];
+    }
+  }
+}
 
 void Member::take(const Recall& recall) {
   executor_step(ex::Cancel{recall.key, recall.fence, recall.reason});
@@ -24,9 +60,13 @@ void Member::executor_step(ex::Event event) {
 
 void Member::executor_effect(const ex::Effect& one) {
   if (const auto* write = std::get_if<ex::Journal>(&one)) {
+    ++journaled_;
     journal(*write);
+    if (!write->entry || write->entry->key.run.value == 0) return;
+    reaches(write->entry->key, write->entry->result ? Point::WritesDone : Point::WritesBegun);
   } else if (const auto* act = std::get_if<ex::Act>(&one)) {
     world_.note(name_, "acts for " + core::to_string(act->task.key) + " " + act->task.action);
+    reaches(act->task.key, Point::Acts);
     world_.director(name_).act(act->task, [this, key = act->task.key](core::TaskResult result) {
       later(Instant{0}, [this, key, result] { executor_step(ex::Acted{key, result}); });
     });
@@ -46,7 +86,9 @@ void Member::executor_effect(const ex::Effect& one) {
     world_.trace(name_, "answers " + core::to_string(answer->key) + " " +
                             std::string(to_string(answer->result.state)) + " " +
                             answer->result.text + (answer->closes ? "" : " (not closed)"));
-    if (answer->closes) send_to_leader(Answer{answer->key, answer->result});
+    if (!answer->closes) return;
+    reaches(answer->key, Point::Answered);
+    send_to_leader(Answer{answer->key, answer->result});
   } else if (const auto* forget = std::get_if<ex::Forget>(&one)) {
     std::erase_if(journal_, [&](const auto& e) { return e.second.fence.index < forget->below; });
   }
@@ -104,6 +146,7 @@ void Member::watch() {
     const bool kept = old != watches_.end() && old->second.revision == watch.revision;
     fresh.insert_or_assign(watch.node, watch);
     if (kept) continue;
+    world_.checks().rewatched(name_, watch.node);
     const auto interval = static_cast<std::uint64_t>(watch.probes.front().interval.count());
     later(Instant(static_cast<std::int64_t>(rng_.between(0, interval))),
           [this, watch] { look(watch.node, watch.revision, true); });
@@ -125,22 +168,22 @@ void Member::look(const std::string& node, std::uint64_t revision, bool again) {
     sample.latency = probe.timeout;
   }
   const Instant expected = clock() + sample.latency;
-  later(sample.latency,
-        [this, sample, expected, fall = probe.fall] { seen(sample, expected, fall); });
+  later(sample.latency, [this, sample, expected, revision] { seen(sample, expected, revision); });
 }
 
-void Member::seen(const core::Sample& sample, Instant expected, std::uint32_t fall) {
+/// A probe of another spec is given up.
+void Member::seen(const core::Sample& sample, Instant expected, std::uint64_t revision) {
+  const auto watch = watches_.find(sample.node);
+  if (watch == watches_.end() || watch->second.revision != revision) return;
   world_.checks().looked(name_, sample.node, sample.outcome != core::Outcome::Pass);
   core::Judgement judgement = judge_->observe(sample, clock() - expected);
-  const auto watch = watches_.find(sample.node);
-  if (judgement.confirm && watch != watches_.end()) {
-    later(watch->second.confirm_gap, [this, node = sample.node, revision = watch->second.revision] {
-      look(node, revision, false);
-    });
+  if (judgement.confirm) {
+    later(watch->second.confirm_gap,
+          [this, node = sample.node, revision] { look(node, revision, false); });
   }
   if (!judgement.opinion) return;
   judgement.opinion->sequence += starts_ << 32U;
-  world_.checks().says(name_, *judgement.opinion, fall);
+  world_.checks().says(name_, *judgement.opinion, watch->second.probes.front().fall);
   report({std::move(*judgement.opinion)});
 }
 
@@ -155,10 +198,14 @@ void Member::report_missing() {
   if (last != Instant{0} && clock() - last < milliseconds(500)) return;
   last = clock();
   const auto self = engine_->state().members.find(name_);
-  if (self != engine_->state().members.end() && self->second.incarnation.empty()) {
+  if (self != engine_->state().members.end()) {
     core::MemberFacts facts = self->second;
     facts.incarnation = incarnation_;
-    send_to_leader(Facts{facts});
+    facts.level = supports_;
+    if (facts != self->second) {
+      world_.says_level(name_, supports_);
+      send_to_leader(Facts{facts});
+    }
   }
   std::vector<core::Opinion> missing;
   for (core::Opinion& opinion : judge_->table(time())) {

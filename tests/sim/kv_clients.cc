@@ -117,6 +117,11 @@ void KvClients::told(const AskedPtr& asked, const core::ClientAnswer& answer) {
   if (asked->over) return;
   Operation& change = operation(*asked);
   const auto outcome = outcome_of(answer);
+  // A refusal is not in the log: an earlier try that is still on its way may yet take effect.
+  if (!outcome && asked->tries > 1) {
+    --waiting_;
+    return give_up(asked);
+  }
   if (!outcome) {
     change.kind = Kind::Read;  // as one without an answer: nothing was changed, nothing told
     change.outcome = Told::Unknown;
@@ -128,7 +133,7 @@ void KvClients::told(const AskedPtr& asked, const core::ClientAnswer& answer) {
   }
   if (!asked->idempotency_key.empty()) {
     --waiting_;
-    if (rng_.chance(30)) ask_once_more(asked);
+    if (outcome && rng_.chance(30)) ask_once_more(asked);
   }
   finish(asked);
 }

@@ -20,7 +20,7 @@ constexpr Instant kAgain = milliseconds(500);
 void Member::every_beat() {
   later(kBeat, [this] { every_beat(); });
   report_missing();
-  if (world_.profile().loses_members) tend_members();
+  tend_members();
   if (world_.compacts_now()) compact();
   if (leads()) lead();
   if (is_leader()) after_read([] {});
@@ -37,7 +37,7 @@ void Member::lead() {
     if (due("found")) found_group();
     return;
   }
-  const auto level = core::level_to_raise(engine_->state(), core::kEngineLevel);
+  const auto level = core::level_to_raise(engine_->state(), supports_);
   if (level && due("raise")) propose(core::command::RaiseLevel{*level});
   if (led_term_ == raft_->term() && due("go on")) go_on();
   const core::Time wake = engine_->next_wake();
@@ -70,7 +70,6 @@ void Member::found_group() {
   for (const std::string& name : world_.names()) {
     core::MemberFacts facts;
     facts.name = name;
-    facts.level = core::kEngineLevel;
     facts.allow["exec"] = {"/lib/*"};
     found.voters.push_back(facts);
   }
@@ -106,8 +105,22 @@ void Member::dispatch(core::Task task) {
   task.fence.term = raft_->term();
   const std::string host = task.key.host;
   world_.trace(name_, "dispatches " + core::to_string(task.key) + " " + task.action);
-  if (host == name_) return deliver(Order{std::move(task)});
-  send(host, Order{std::move(task)});
+  Order order{std::move(task), finished_below()};
+  if (host == name_) return deliver(std::move(order));
+  send(host, std::move(order));
+}
+
+/// As the daemon: every attempt decided below it is closed.
+Index Member::finished_below() const {
+  Index below{engine_->state().applied.value + 1};
+  for (const core::Effect& one : engine_->outstanding()) {
+    if (const auto* perform = std::get_if<core::effect::Perform>(&one)) {
+      below = std::min(below, perform->task.fence.index);
+    } else if (const auto* cancel = std::get_if<core::effect::Cancel>(&one)) {
+      below = std::min(below, cancel->fence.index);
+    }
+  }
+  return below;
 }
 
 void Member::recall(const core::effect::Cancel& cancel) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -42,9 +43,11 @@ struct Word {
   std::uint64_t seed = 0;
   bool done = false;
   bool failed = false;
-  std::uint64_t events = 0, entries = 0, acts = 0, operations = 0, grants = 0, hash = 0;
+  std::uint64_t hash = 0;
+  Counts counts;
   char what[400] = {};
 };
+static_assert(sizeof(Word) <= PIPE_BUF, "a word arrives whole");
 
 void say(int pipe, const Word& word) {
   if (write(pipe, &word, sizeof word) != static_cast<ssize_t>(sizeof word)) _exit(3);
@@ -57,11 +60,7 @@ void say(int pipe, const Word& word) {
     for (const std::size_t members : sizes(order, seed)) {
       World world(seed, members, order.profile, order.trace);
       const Outcome outcome = world.run();
-      word.events += outcome.events;
-      word.entries += outcome.entries;
-      word.acts += outcome.acts;
-      word.operations += outcome.operations;
-      word.grants += outcome.grants;
+      word.counts += outcome.counts;
       word.hash ^= outcome.trace_hash;
       if (outcome.violation.empty()) continue;
       word.failed = true;
@@ -82,8 +81,8 @@ struct Worker {
 };
 
 struct Total {
-  std::uint64_t done = 0, failed = 0, events = 0, entries = 0, acts = 0, operations = 0, grants = 0,
-                hash = 0;
+  std::uint64_t done = 0, failed = 0, hash = 0;
+  Counts counts;
   std::map<std::uint64_t, std::string> failures;
 };
 
@@ -150,11 +149,7 @@ class Run {
 
   void count(const Word& word) {
     ++total_.done;
-    total_.events += word.events;
-    total_.entries += word.entries;
-    total_.acts += word.acts;
-    total_.operations += word.operations;
-    total_.grants += word.grants;
+    total_.counts += word.counts;
     total_.hash ^= word.hash;
     if (word.failed) {
       ++total_.failed;
@@ -184,21 +179,23 @@ class Run {
 void print(const Options& order, const Total& total) {
   const bool any = !total.failures.empty();
   if (order.output != "json") {
-    std::printf(
-        "%llu seeds, %llu failed, %llu events, %llu entries, %llu acts, "
-        "%llu key-value operations, %llu leases\n",
-        static_cast<unsigned long long>(total.done), static_cast<unsigned long long>(total.failed),
-        static_cast<unsigned long long>(total.events),
-        static_cast<unsigned long long>(total.entries), static_cast<unsigned long long>(total.acts),
-        static_cast<unsigned long long>(total.operations),
-        static_cast<unsigned long long>(total.grants));
+    std::printf("%llu seeds, %llu failed", static_cast<unsigned long long>(total.done),
+                static_cast<unsigned long long>(total.failed));
+    for (std::size_t i = 0; i < kCountNames.size(); ++i) {
+      if (total.counts.at(i) == 0) continue;
+      std::printf(", %llu %s", static_cast<unsigned long long>(total.counts.at(i)),
+                  std::string(kCountNames[i]).c_str());
+    }
+    std::printf("\n");
     return;
   }
-  nlohmann::json out{{"seeds", total.done},     {"failed", total.failed},
-                     {"events", total.events},  {"entries", total.entries},
-                     {"acts", total.acts},      {"kv_operations", total.operations},
-                     {"leases", total.grants},  {"trace_hash", std::to_string(total.hash)},
+  nlohmann::json out{{"seeds", total.done},
+                     {"failed", total.failed},
+                     {"trace_hash", std::to_string(total.hash)},
                      {"first_failure", nullptr}};
+  for (std::size_t i = 0; i < kCountNames.size(); ++i) {
+    out[std::string(kCountNames[i])] = total.counts.at(i);
+  }
   if (any) {
     out["first_failure"] = {{"seed", total.failures.begin()->first},
                             {"what", total.failures.begin()->second}};

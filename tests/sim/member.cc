@@ -4,8 +4,12 @@
 #include "tests/sim/member.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "core/codec.h"
+#include "core/level.h"
+#include "tests/sim/stored_log.h"
 #include "tests/sim/world.h"
 
 namespace fettle::sim {
@@ -21,7 +25,16 @@ Member::Member(World& world, std::string name, std::uint64_t seed,
       snapshot_(std::move(first)),
       incarnation_("i-" + name_),
       group_disk_(world.clock(), rng_.split()),
-      host_disk_(world.clock(), rng_.split()) {}
+      host_disk_(world.clock(), rng_.split()) {
+  const auto fails = [this] {
+    world_.note(name_, "ends: its disk is full");
+    crash();
+  };
+  group_disk_.set_on_failure(fails);
+  host_disk_.set_on_failure(fails);
+}
+
+Member::~Member() = default;
 
 Instant Member::clock() const {
   constexpr std::int64_t kMillion = 1'000'000;
@@ -38,7 +51,7 @@ void Member::start() {
   config.seed = rng_.next();
   config.trace = world_.tracing();
   raft_ = std::make_unique<raft::Raft>(config, raft::Start{hard_, snapshot_, entries_}, clock());
-  engine_ = std::make_unique<core::Engine>(world_.actions());
+  engine_ = std::make_unique<core::Engine>(world_.actions(), supports_);
   applied_ = raft_->commit_index();
   judge_ = std::make_unique<core::Judge>();
   std::vector<core::JournalEntry> journal;
@@ -50,7 +63,7 @@ void Member::start() {
   led_term_ = Term{};
   world_.raft_checks().restarted(name_, *raft_);
   world_.checks().forgot(name_);
-  if (snapshot_ != nullptr) load(*snapshot_);
+  if (snapshot_ != nullptr && !load(*snapshot_)) return;
   watch();
   executor_step(core::executor::SawFence{1, raft_->term()});
   arm_raft();
@@ -58,9 +71,11 @@ void Member::start() {
   later(milliseconds(rng_.between(1, 1000)), [this] { look_at_directors(); });
 }
 
-void Member::crash() {
+void Member::crash(bool damage) {
   if (!alive()) return;
+  count_killed();
   ++life_;
+  halting_ = false;
   raft_.reset();
   engine_.reset();
   judge_.reset();
@@ -77,9 +92,46 @@ void Member::crash() {
   linked_.clear();
   watches_.clear();
   paused_until_ = Instant{0};
-  group_disk_.crash();
+  points_.clear();
+  damage_ = damage;
+  const Disk::Crash torn = group_disk_.crash();
   host_disk_.crash();
+  if (torn.torn) ++world_.counts()[Count::TornWrites];
+  if (torn.kept) ++world_.counts()[Count::TornKept];
+  if (damage && files_ == nullptr) refuses_ = true;
   world_.director(name_).crash();
+  ++world_.counts()[Count::Crashes];
+}
+
+void Member::store_for_real() {
+  files_ = std::make_unique<StoredLog>(rng_.split(), snapshot_);
+  group_disk_.set_files({.commit =
+                             [this] {
+                               const Status saved = files_->save(std::exchange(unsaved_, {}));
+                               FETTLE_ASSERT_MSG(saved.has_value(), "nothing fails this save");
+                             },
+                         .crash = [this](const auto& keep) { return crash_files(keep); }});
+}
+
+/// What the files hold is what was durable, or the whole transaction under way beside.
+bool Member::crash_files(const std::function<void()>& keep) {
+  const auto before = std::tuple(hard_, snapshot_, entries_);
+  unsaved_.clear();
+  keep();
+  const StoredLog::Crash end{std::exchange(unsaved_, {}), group_disk_.full(), damage_};
+  const auto loaded = files_->crash(end);
+  if (!loaded) {
+    std::tie(hard_, snapshot_, entries_) = before;
+    refuses_ = true;
+    if (!damage_) world_.checks().broken(name_ + " refuses to start: " + loaded.error().what);
+    return false;
+  }
+  if (holds(*loaded, hard_, snapshot_.get(), entries_)) return true;
+  std::tie(hard_, snapshot_, entries_) = before;
+  if (!holds(*loaded, hard_, snapshot_.get(), entries_)) {
+    world_.checks().broken("the files of " + name_ + " hold something else than was durable");
+  }
+  return false;
 }
 
 void Member::later(Instant delay, std::function<void()> what) {
@@ -88,7 +140,7 @@ void Member::later(Instant delay, std::function<void()> what) {
 
 void Member::run_at(Instant when, std::uint64_t life, std::function<void()> what) {
   world_.clock().at(when, [this, life, what = std::move(what)]() mutable {
-    if (life != life_ || !alive()) return;
+    if (life != life_ || !alive() || halting_) return;
     if (paused_until_ > world_.clock().now()) return run_at(paused_until_, life, std::move(what));
     what();
   });
@@ -151,7 +203,7 @@ void Member::input(raft::Input in) {
   inputs_.push_back(std::move(in));
   if (stepping_) return;
   stepping_ = true;
-  while (!inputs_.empty()) {
+  while (!inputs_.empty() && !halting_) {
     const raft::Input next = std::move(inputs_.front());
     inputs_.pop_front();
     const Term led = is_leader() ? raft_->term() : Term{};
@@ -160,7 +212,7 @@ void Member::input(raft::Input in) {
     carry_out(std::move(out));
   }
   stepping_ = false;
-  arm_raft();
+  if (!halting_) arm_raft();
 }
 
 void Member::carry_out(raft::Output out) {
@@ -190,7 +242,10 @@ void Member::carry_out(raft::Output out) {
     if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
   }
   if (out.restore != nullptr) restore(*out.restore);
-  for (const raft::Entry& entry : out.committed) apply(entry);
+  for (const raft::Entry& entry : out.committed) {
+    if (!halting_) apply(entry);
+  }
+  if (halting_) return;
   if (leads() && led_term_ != raft_->term()) {
     led_term_ = raft_->term();
     liveness_.begin_to_lead(time());
@@ -210,6 +265,7 @@ void Member::persist(const raft::Persist& batch) {
 }
 
 void Member::keep(const raft::Persist& batch) {
+  if (files_ != nullptr) unsaved_.push_back(batch);
   if (batch.truncate_from) {
     std::erase_if(entries_, [&](const auto& entry) { return entry.index >= *batch.truncate_from; });
   }
@@ -233,19 +289,32 @@ void Member::compact() {
   input(raft::Compact{applied_, engine_->save()});
 }
 
-void Member::load(const raft::Snapshot& snapshot) {
-  if (snapshot.meta.index.value == 0) return;
+/// False: it cannot, and ends.
+bool Member::load(const raft::Snapshot& snapshot) {
+  if (snapshot.meta.index.value == 0) return true;
   const Status loaded = engine_->load(snapshot.data);
-  FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot is readable");
+  if (!loaded) {
+    halt(loaded.error().what);
+    return false;
+  }
   applied_ = snapshot.meta.index;
   applied_clock_ = clock();
   engine_clock_.applied(engine_->state().now, time(), false);
   world_.note(name_, "restores", applied_.value, snapshot.meta.term.value);
-  world_.checks().applied(name_, applied_, *engine_, {});
+  world_.checks().restored(name_, applied_, *engine_);
+  return true;
+}
+
+/// To go on would be to decide otherwise than the others do: the process ends now.
+void Member::halt(const std::string& why) {
+  halting_ = true;
+  ++life_;
+  inputs_.clear();
+  world_.halts(*this, why);
 }
 
 void Member::restore(const raft::Snapshot& snapshot) {
-  load(snapshot);
+  if (!load(snapshot)) return;
   watch();
   // What became of these is in the snapshot, and not to be told from it.
   for (auto at = waiting_.begin(); at != waiting_.end() && at->first <= applied_;) {
@@ -257,11 +326,17 @@ void Member::restore(const raft::Snapshot& snapshot) {
 
 void Member::apply(const raft::Entry& entry) {
   core::Applied applied;
+  std::optional<core::LogEntry> command;
   if (entry.kind == raft::EntryKind::Command) {
-    auto decoded = core::decode_entry(entry.data);
+    auto decoded = core::decode_entry(entry.data, supports_);
+    if (!decoded && decoded.error().code == Code::Refused) return halt(decoded.error().what);
     FETTLE_ASSERT_MSG(decoded.has_value(), "the log holds only commands");
     applied = engine_->apply(entry.index, *decoded);
-    FETTLE_ASSERT_MSG(!applied.halt, applied.halt->c_str());
+    if (applied.halt) return halt(*applied.halt);
+    if (engine_->state().level > supports_) {
+      world_.checks().broken(name_ + " goes on at a level that its version does not know");
+    }
+    command = std::move(*decoded);
     applied_clock_ = clock();
     const bool own = leads() && entry.term == raft_->term();
     engine_clock_.applied(engine_->state().now, time(), own);
@@ -269,7 +344,8 @@ void Member::apply(const raft::Entry& entry) {
     applied = engine_->configure(entry.index, raft::servers_of(raft::configuration_in(entry)));
   }
   applied_ = entry.index;
-  world_.checks().applied(name_, entry.index, *engine_, applied);
+  world_.checks().applied(name_, entry.index, *engine_, applied, command ? &*command : nullptr,
+                          world_.clock().now());
   world_.note(name_, "applies", entry.index.value, entry.term.value);
   bool rewatch = false;
   for (const core::Effect& one : applied.effects) {
@@ -310,9 +386,19 @@ void Member::arm_raft() {
 core::Time Member::engine_now() const { return engine_clock_.read(time()); }
 
 void Member::propose(core::Command command, const std::string& client, ClientDone done) {
+  const auto why = core::why_not_command(engine_->state(), command);
+  if (why) {  // only who leads surely knows the group's level
+    const bool knows = leads() && led_term_ == raft_->term();
+    const core::ClientAnswer refusal{.ok = false, .code = Code::Refused, .text = *why};
+    if (done) done(knows ? std::optional(refusal) : std::nullopt);
+    return;
+  }
   core::LogEntry entry;
+  entry.level = std::max(engine_->state().level, core::level_of(command));
   entry.stamp = engine_now();
-  entry.wall = core::WallTime{1'700'000'000'000 + entry.stamp.ns / 1'000'000};
+  constexpr std::int64_t kSomeDay = 1'700'000'000'000;  // ms
+  const Instant wall = world_.clock().now() + wall_offset_;
+  entry.wall = core::WallTime{kSomeDay + wall / milliseconds(1)};
   entry.client = client;
   entry.command = std::move(command);
   const std::uint64_t token = ++token_;

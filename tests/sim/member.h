@@ -24,6 +24,7 @@
 
 namespace fettle::sim {
 
+class StoredLog;
 class World;
 
 // What members send each other.
@@ -35,6 +36,7 @@ struct Facts {
 };
 struct Order {
   core::Task task;
+  Index finished_below;
 };
 struct Recall {
   core::TaskKey key;
@@ -61,9 +63,14 @@ class Member {
   /// `first`: what the group begins with; null for a member that joins later.
   Member(World& world, std::string name, std::uint64_t seed,
          std::shared_ptr<const raft::Snapshot> first);
+  ~Member();
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
 
+  /// Its process begins; it may find that it cannot go on (see halts()).
   void start();
-  void crash();
+  /// Its process ends; with `damage` a bit of its log's bytes is flipped, too.
+  void crash(bool damage = false);
   /// Its process stands still until then; everything that comes meanwhile waits.
   void pause_until(Instant when) { paused_until_ = when; }
   void deliver(Packet packet);
@@ -75,6 +82,15 @@ class Member {
 
   bool alive() const { return raft_ != nullptr; }
   const std::string& name() const { return name_; }
+  /// The highest engine level that its version takes part in.
+  std::uint32_t supports() const { return supports_; }
+  void install(std::uint32_t level) { supports_ = level; }
+  /// Its log cannot be read any more: it does not start.
+  bool refuses_to_start() const { return refuses_; }
+  /// Somebody sets the host's wall clock.
+  void jump_wall(Instant by) { wall_offset_ += by; }
+  /// Its log lies in real files from now on (tests/sim/stored_log.h).
+  void store_for_real();
   bool leads() const { return alive() && raft_->leads_surely(); }
   bool is_leader() const { return alive() && raft_->role() == raft::Role::Leader; }
   const raft::Raft& raft() const { return *raft_; }
@@ -92,6 +108,9 @@ class Member {
     ClientDone done;
   };
 
+  /// How far an executor has come with a task; kills are counted by it.
+  enum class Point : std::uint8_t { WritesBegun, Acts, WritesDone, Answered };
+
   // Machinery (member.cc).
   Instant clock() const;
   core::Time time() const;
@@ -102,7 +121,9 @@ class Member {
   void persist(const raft::Persist& persist);
   void keep(const raft::Persist& batch);
   void restore(const raft::Snapshot& snapshot);
-  void load(const raft::Snapshot& snapshot);
+  bool load(const raft::Snapshot& snapshot);
+  void halt(const std::string& why);
+  bool crash_files(const std::function<void()>& keep);
   void compact();
   void apply(const raft::Entry& entry);
   void answer_waiting(const raft::Entry& entry, const core::ClientAnswer& answer);
@@ -121,6 +142,7 @@ class Member {
   void effect(const core::Effect& effect);
   void after_read(std::function<void()> then);
   void dispatch(core::Task task);
+  Index finished_below() const;
   void recall(const core::effect::Cancel& cancel);
   void deliver_alert(const std::string& key);
   void take(const Report& report);
@@ -134,12 +156,14 @@ class Member {
   void take(const raft::Message& message);
   void executor_step(core::executor::Event event);
   void executor_effect(const core::executor::Effect& effect);
+  void reaches(const core::TaskKey& key, Point point);
+  void count_killed();
   void journal(const core::executor::Journal& write);
   void arm_executor();
   void watch();
   void look_at_directors();
   void look(const std::string& node, std::uint64_t revision, bool again);
-  void seen(const core::Sample& sample, Instant expected, std::uint32_t fall);
+  void seen(const core::Sample& sample, Instant expected, std::uint64_t revision);
   void report(std::vector<core::Opinion> opinions);
   void report_missing();
 
@@ -148,6 +172,8 @@ class Member {
   Rng rng_;
   Instant clock_offset_;
   std::int64_t clock_ppm_;  // what its clock gains
+  Instant wall_offset_{0};
+  std::uint32_t supports_ = core::kEngineLevel;
 
   // Durable.
   raft::HardState hard_;
@@ -159,6 +185,10 @@ class Member {
   std::string incarnation_;
   std::uint64_t starts_ = 0;
   Disk group_disk_, host_disk_;
+  std::unique_ptr<StoredLog> files_;  // null: only what stands above
+  std::vector<raft::Persist> unsaved_;
+  bool damage_ = false;  // the next crash flips a bit
+  bool refuses_ = false;
 
   // Of this process.
   std::uint64_t life_ = 0;
@@ -167,8 +197,11 @@ class Member {
   std::unique_ptr<core::Engine> engine_;
   std::unique_ptr<core::Judge> judge_;
   std::unique_ptr<core::Executor> executor_;
+  std::map<core::TaskKey, Point> points_;
+  std::uint64_t journaled_ = 0;  // since the last prune
   std::deque<raft::Input> inputs_;
   bool stepping_ = false;
+  bool halting_ = false;
   Instant raft_armed_{-1};
   core::Time executor_armed_ = core::kNever;
   Instant applied_clock_{0};

@@ -9,7 +9,8 @@ namespace fettle::sim {
 namespace {
 
 constexpr std::size_t kJoinMax = 4;
-constexpr std::size_t kVotersMin = 3;  // fewer are not removed
+constexpr std::size_t kVotersMin = 3;      // fewer are not removed
+constexpr std::size_t kDirectorHosts = 2;  // the first founders
 
 }  // namespace
 
@@ -68,7 +69,7 @@ void World::remove_someone(Member& leader) {
     const auto founder = std::ranges::find(names_, server.id);
     const bool is_founder = founder != names_.end();
     const auto place = static_cast<std::size_t>(founder - names_.begin());
-    if (is_founder && (place < profile_.directors || founders_gone > 0)) continue;
+    if (is_founder && (place < kDirectorHosts || founders_gone > 0)) continue;
     may.push_back(server.id);
   }
   if (may.empty()) return;

@@ -24,7 +24,9 @@ Profile draw_any(std::size_t members, Rng& rng) {
   profile.evidence_percent = rng.chance(50) ? 80 : 0;
   profile.kv_clients = rng.between(1, 3);
   profile.between_kv = milliseconds(rng.chance(50) ? 100 : 400);
-  profile.loses_members = rng.chance(40);
+  profile.between_specs = milliseconds(rng.chance(20) ? rng.between(400, 2000) : 0);
+  profile.kill_percent = rng.chance(30) ? 2 : 0;
+  profile.wall_jumps = rng.chance(30);
   return profile;
 }
 
@@ -39,8 +41,9 @@ void compacts(Profile& profile, Rng& rng) {
 
 const std::vector<std::string>& profile_names() {
   static const std::vector<std::string> kNames{
-      "default",     "fifo",          "membership", "snapshots", "transfer",
-      "slow_client", "dead_for_ever", "clients",    "leases",    "lost_members"};
+      "default",      "fifo",          "membership", "snapshots", "transfer",
+      "slow_client",  "dead_for_ever", "clients",    "leases",    "lost_members",
+      "spec_changes", "levels",        "disks",      "kills"};
   return kNames;
 }
 
@@ -66,7 +69,6 @@ Profile draw_profile(const std::string& name, std::size_t members, Rng& rng) {
   } else if (name == "slow_client") {
     profile.between_asks = milliseconds(2000);
     profile.kv_clients = 0;
-    profile.loses_members = false;
     fast_blows();
   } else if (name == "dead_for_ever") {
     if (rng.chance(50)) compacts(profile, rng);
@@ -80,11 +82,26 @@ Profile draw_profile(const std::string& name, std::size_t members, Rng& rng) {
     profile.late_percent = 0;  // the engine's margin for a host's deadline goes to drift
     profile.lease_holders = rng.chance(50) ? 3 : 6;
     profile.drift_ppm = rng.chance(25) ? 0 : rng.between(10'000, 45'000);
+    profile.wall_jumps = true;
   } else if (name == "lost_members") {
     if (rng.chance(30)) compacts(profile, rng);
-    profile.loses_members = true;
     profile.directors = rng.chance(60) ? 2 : 1;
     profile.between_blows = milliseconds(rng.between(80, 250));
+  } else if (name == "spec_changes") {
+    if (rng.chance(30)) compacts(profile, rng);
+    profile.between_specs = milliseconds(rng.between(100, 600));
+    profile.between_blows = milliseconds(rng.between(80, 250));
+  } else if (name == "levels") {
+    if (rng.chance(50)) compacts(profile, rng);
+    profile.mixed_levels = true;
+  } else if (name == "disks") {
+    if (rng.chance(60)) compacts(profile, rng);
+    profile.disk_faults = profile.real_log = true;
+  } else if (name == "kills") {
+    if (rng.chance(30)) compacts(profile, rng);
+    profile.kill_percent = rng.between(3, 15);
+    profile.programs = rng.chance(80);
+    profile.directors = rng.chance(50) ? 2 : 1;
   }
   return profile;
 }

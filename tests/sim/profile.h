@@ -24,14 +24,19 @@ struct Profile {
   Instant between_blows{0};
   Instant between_asks{0};
   std::size_t kv_clients = 0;
-  Instant between_kv{0};          // of one of them
-  std::size_t lease_holders = 0;  // that would be
-  std::uint64_t drift_ppm = 0;    // how wrong the clocks of members and holders go, at most
-  bool loses_members = false;     // the leader commits who is out of its reach
-  bool forces = false;            // persons use --force
-  bool meddles = false;           // persons change directors, and directors are restarted
-  bool programs = false;          // a playbook runs a program, which no one may repeat blindly
-  std::size_t stay_dead = 0;      // voters that do not come back
+  Instant between_kv{0};           // of one of them
+  std::size_t lease_holders = 0;   // that would be
+  std::uint64_t drift_ppm = 500;   // how wrong the clocks of members and holders go, at most
+  bool forces = false;             // persons use --force
+  bool meddles = false;            // persons change directors, and directors are restarted
+  bool programs = false;           // a playbook runs a program, which no one may repeat blindly
+  std::size_t stay_dead = 0;       // voters that do not come back
+  Instant between_specs{0};        // that an operator applies; 0: the first one stays
+  bool mixed_levels = false;       // versions of two engine levels, upgraded one by one, and back
+  std::uint64_t kill_percent = 0;  // of the points an executor passes, killed right after
+  bool wall_jumps = false;         // somebody sets hosts' wall clocks
+  bool disk_faults = false;        // full disks, damaged ones
+  bool real_log = false;           // one member's log lies in the real store's files
 
   std::uint64_t evidence_percent = 0;  // deaths of a leader that are told to the others
   std::uint64_t compact_percent = 0;   // a member and beat
@@ -42,7 +47,7 @@ struct Profile {
 };
 
 /// default, fifo, membership, snapshots, transfer, slow_client, dead_for_ever, clients, leases,
-/// lost_members.
+/// lost_members, spec_changes, levels, disks, kills.
 const std::vector<std::string>& profile_names();
 Profile draw_profile(const std::string& name, std::size_t members, Rng& rng);
 

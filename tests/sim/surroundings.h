@@ -33,6 +33,11 @@ class Director {
   /// The member's process ended: each act under way has reached the director, or never will.
   void crash();
 
+  /// The act of this key is under way and has taken effect.
+  bool has_begun(const core::TaskKey& key) const {
+    const auto found = acts_.find(key);
+    return found != acts_.end() && found->second.effective;
+  }
   bool is_out(const std::string& server) const { return out_.contains(server); }
   std::string process() const { return std::to_string(process_); }
   /// A new process: nothing that was set is kept.

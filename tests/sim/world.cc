@@ -6,7 +6,6 @@
 #include "base/bytes.h"
 #include "core/level.h"
 #include "core/limits.h"
-#include "core/weigh.h"
 #include "tests/support/engine_story.h"
 
 namespace fettle::sim {
@@ -40,6 +39,7 @@ World::World(std::uint64_t seed, std::size_t members, const std::string& profile
     : rng_((seed * 0x9e3779b97f4a7c15ULL + members) ^ stable_hash(profile)),
       tracing_(tracing),
       profile_(draw_profile(profile, members, rng_)),
+      checks_(counts_),
       raft_checks_(founders(names_of(members)),
                    [this](const std::string& name, const raft::Entry& entry) {
                      return member_named(name)->holds_durably(entry);
@@ -47,13 +47,16 @@ World::World(std::uint64_t seed, std::size_t members, const std::string& profile
       actions_(core::story_actions()),
       names_(names_of(members)),
       kv_clients_(*this, rng_.split()),
-      lease_clients_(*this, rng_.split()) {
+      lease_clients_(*this, rng_.split()),
+      spec_changes_(*this, rng_.split()) {
   raft_config_.trailing_entries = profile_.trailing_entries;
   raft_config_.chunk_bytes_max = profile_.chunk_bytes_max;
   make_spec();
   auto first = std::make_shared<raft::Snapshot>();
   first->meta.configuration = founders(names_);
   for (const std::string& name : names_) add_member(name, first);
+  if (profile_.mixed_levels) draw_versions();
+  if (profile_.real_log) members_[rng_.between(0, members_.size() - 1)]->store_for_real();
 }
 
 Member& World::add_member(const std::string& name, std::shared_ptr<const raft::Snapshot> first) {
@@ -69,24 +72,6 @@ Member* World::member_named(const std::string& name) const {
       std::ranges::find_if(members_, [&](const auto& one) { return one->name() == name; });
   return found == members_.end() ? nullptr : found->get();
 }
-
-namespace {
-
-constexpr const char* kHeal = "heal";
-
-/// The built-in playbook's isolation, then a program at the node's host that may fail.
-core::PlaybookSpec heal_playbook() {
-  core::PlaybookSpec playbook = core::builtin_playbook(core::Verdict::Down);
-  playbook.name = kHeal;
-  core::StepSpec step{.id = "heal", .action = "exec.run", .timeout = milliseconds(1500)};
-  step.input["command"] = std::vector<std::string>{"/lib/heal", "${node.name}"};
-  step.retry = {.count = 2, .delay = milliseconds(100)};
-  step.on_failure = core::OnFailure::Continue;
-  playbook.steps.push_back(std::move(step));
-  return playbook;
-}
-
-}  // namespace
 
 void World::make_spec() {
   std::vector<std::string> nodes;
@@ -166,17 +151,16 @@ Outcome World::run() {
   }
   kv_clients_.start(profile_.kv_clients);
   lease_clients_.start(profile_.lease_holders, profile_.drift_ppm);
+  spec_changes_.start(profile_.between_specs);
   if (wind(profile_.chaos)) {
     heal();
     await_convergence();
   }
-  Outcome outcome{violation(),
-                  clock_.events(),
-                  hash_,
-                  raft_checks_.record().size(),
-                  checks_.acts_count(),
-                  kv_clients_.operations(),
-                  lease_clients_.grants()};
+  counts_[Count::Events] = clock_.events();
+  counts_[Count::Entries] = raft_checks_.record().size();
+  counts_[Count::KvOperations] = kv_clients_.operations();
+  counts_[Count::Leases] = lease_clients_.grants();
+  Outcome outcome{violation(), hash_, counts_};
   if (!outcome.violation.empty()) note("world", outcome.violation);
   return outcome;
 }
@@ -189,38 +173,43 @@ void World::heal() {
   for (auto& [node, health] : health_) health = Health::Up;
   if (rng_.chance(30)) health_["n1"] = Health::Dead;
   for (auto& [name, director] : directors_) director->set_troubled(false);
+  if (profile_.mixed_levels) upgrade_all();
   for (const auto& member : members_) {
     member->pause_until(Instant{0});
     member->group_disk().set_latency_max(milliseconds(5));
     member->host_disk().set_latency_max(milliseconds(5));
+    member->group_disk().set_full(false);
+    member->host_disk().set_full(false);
     if (!member->alive() && !dead_.contains(member->name())) member->start();
   }
   let_stay_dead();
 }
 
-/// The last ones that may: in every configuration that is in force somewhere a majority lives, and
-/// of the founders, who are the observers, too.
-void World::let_stay_dead() {
+/// In every configuration that is in force somewhere a majority lives without it, and of the
+/// founders, too; and it is host of no director.
+bool World::may_stay_dead(const Member& member) {
+  const std::string& name = member.name();
+  if (removed_.contains(name) || name == names_[0] || name == names_[1]) return false;
   const auto too_many = [&](const raft::Configuration& configuration) {
     const auto voters = raft::voters_of(configuration);
     const auto dead = std::ranges::count_if(voters, [&](const std::string& voter) {
-      return dead_.contains(voter) || removed_.contains(voter);
+      return voter == name || dead_.contains(voter) || removed_.contains(voter);
     });
     return static_cast<std::size_t>(dead) > (voters.size() - 1) / 2;
   };
-  for (std::size_t i = members_.size(), left = profile_.stay_dead; i > 2 && left > 0; --i) {
+  if (too_many(founders(names_))) return false;
+  return std::ranges::none_of(members_, [&](const auto& one) {
+    return one->alive() && !one->raft().configuration().servers.empty() &&
+           too_many(one->raft().configuration());
+  });
+}
+
+/// The last ones that may.
+void World::let_stay_dead() {
+  for (std::size_t i = members_.size(), left = profile_.stay_dead; i > 0 && left > 0; --i) {
     Member& member = *members_[i - 1];
-    if (!member.alive() || removed_.contains(member.name())) continue;
+    if (!member.alive() || !may_stay_dead(member)) continue;
     dead_.insert(member.name());
-    bool may = !too_many(founders(names_));
-    for (const auto& one : members_) {
-      const bool counts = one->alive() && !one->raft().configuration().servers.empty();
-      may = may && !(counts && too_many(one->raft().configuration()));
-    }
-    if (!may) {
-      dead_.erase(member.name());
-      continue;
-    }
     --left;
     member.crash();
     note(member.name(), "stays dead");
@@ -243,7 +232,8 @@ namespace {
 /// out a node whose restore a person cancelled is no new decision.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    if (run->second.node != node || run->second.playbook.name == "builtin-reassert") continue;
+    const bool reasserts = run->second.playbook.name == "builtin-reassert";
+    if (run->second.node != node || (reasserts && !run->second.cancelled_by_person)) continue;
     return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
@@ -252,7 +242,7 @@ bool left_to_a_person(const core::State& state, const std::string& node) {
 }  // namespace
 
 bool World::lost_its_observers(const core::State& state, const core::NodeState& node) const {
-  if (profile_.loses_members && state.level >= core::kLevel2) return false;
+  if (state.level >= core::kLevel2) return false;
   const auto gone = std::ranges::count_if(
       node.observers, [this](const std::string& observer) { return dead_.contains(observer); });
   const auto observers = static_cast<std::ptrdiff_t>(node.observers.size());
@@ -289,31 +279,47 @@ std::string World::not_converged() const {
   if (kv_clients_.waits()) return "a client of the key-value store has no answer";
   if (state.revision == 0) return "there is no spec";
   if (!state.outbox.empty() || !checks_.all_alerts_received()) return "an alert is not delivered";
+  if (core::level_to_raise(state, core::kEngineLevel)) return "the level is not raised";
   for (const auto& [name, node] : state.nodes) {
-    const bool up = health_.at(name) == Health::Up;
     if (lost_its_observers(state, node)) continue;
-    if (node.verdict != (up ? core::Verdict::Healthy : core::Verdict::Down)) {
-      return name + " is called " + std::string(to_string(node.verdict));
+    if (std::string missing = not_converged(state, name); !missing.empty()) return missing;
+  }
+  for (const auto& [id, run] : state.runs) {
+    if (!state.nodes.contains(run.node) && !core::is_over(run.state)) {
+      return "a run on " + run.node + " is open, which no spec names";
     }
-    for (const auto& [id, run] : state.runs) {
-      if (run.node == name && !core::is_over(run.state)) return "a run on " + name + " is open";
-    }
-    const bool held = core::failure_hold(state, "builtin-isolate", name).has_value() ||
-                      core::failure_hold(state, kHeal, name).has_value() ||
-                      core::failure_hold(state, "builtin-restore", name).has_value();
-    if (held || node.isolation_in_doubt || left_to_a_person(state, name)) continue;
-    const bool apart = profile_.meddles && profile_.directors > 1;  // adopted at one of them
-    for (std::size_t i = 0; i < profile_.directors && !apart; ++i) {
-      const bool out = directors_.at(names_[i])->is_out(name);
-      if (out != (node.admin != core::Admin::InService)) {
-        return name + " is " + std::string(to_string(node.admin)) + ", but the director of " +
-               names_[i] + " has it " + (out ? "out" : "in");
-      }
-    }
-    if (up && node.admin == core::Admin::Isolated && node.owner == core::Owner::Fettle &&
-        !(core::panic_hold(state, node.service) && panic_stays(state))) {
-      return name + " is healthy and still out";
-    }
+  }
+  return "";
+}
+
+std::string World::not_converged(const core::State& state, const std::string& name) const {
+  const core::NodeState& node = state.nodes.at(name);
+  const bool up = health_.at(name) == Health::Up;
+  if (node.verdict != (up ? core::Verdict::Healthy : core::Verdict::Down)) {
+    return name + " is called " + std::string(to_string(node.verdict));
+  }
+  for (const auto& [id, run] : state.runs) {
+    if (run.node == name && !core::is_over(run.state)) return "a run on " + name + " is open";
+  }
+  const bool held = core::failure_hold(state, "builtin-isolate", name).has_value() ||
+                    core::failure_hold(state, kHeal, name).has_value() ||
+                    core::failure_hold(state, "builtin-restore", name).has_value();
+  if (held || node.isolation_in_doubt || left_to_a_person(state, name)) return "";
+  const auto& hosts = core::find_service(state.spec, node.service)->traffic.hosts;
+  // Adopted as a person's at one of them: one that was changed by hand, or that the spec left and
+  // named again while it still held the node out.
+  const bool may_be_adopted = profile_.meddles || checks_.decisions().directors_moved();
+  const bool apart = hosts.size() > 1 && may_be_adopted &&
+                     (profile_.meddles || node.owner == core::Owner::Person);
+  for (const std::string& host : hosts) {
+    const bool out = directors_.at(host)->is_out(name);
+    if (apart || out == (node.admin != core::Admin::InService)) continue;
+    return name + " is " + std::string(to_string(node.admin)) + ", but the director of " + host +
+           " has it " + (out ? "out" : "in");
+  }
+  if (up && node.admin == core::Admin::Isolated && node.owner == core::Owner::Fettle &&
+      !(core::panic_hold(state, node.service) && panic_stays(state))) {
+    return name + " is healthy and still out";
   }
   return "";
 }

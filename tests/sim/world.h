@@ -16,6 +16,7 @@
 #include "tests/sim/lease_clients.h"
 #include "tests/sim/member.h"
 #include "tests/sim/profile.h"
+#include "tests/sim/spec_changes.h"
 #include "tests/sim/surroundings.h"
 #include "tests/support/raft_invariants.h"
 
@@ -23,12 +24,8 @@ namespace fettle::sim {
 
 struct Outcome {
   std::string violation;  // empty: all held
-  std::uint64_t events = 0;
   std::uint64_t trace_hash = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t acts = 0;
-  std::uint64_t operations = 0;  // of clients on the key-value store
-  std::uint64_t grants = 0;      // of leases
+  Counts counts;
 };
 
 class World {
@@ -41,6 +38,7 @@ class World {
   // For members.
   Clockwork& clock() { return clock_; }
   Checks& checks() { return checks_; }
+  Counts& counts() { return counts_; }
   raft::RaftInvariants& raft_checks() { return raft_checks_; }
   Director& director(const std::string& host) { return *directors_.at(host); }
   /// Who founds the group.
@@ -61,6 +59,19 @@ class World {
   bool cannot_reach(const std::string& member, const std::string& node) const {
     return unreachable_.contains({member, node});
   }
+  /// One that the operator just named.
+  void begin_node(const std::string& node) { health_.try_emplace(node, Health::Up); }
+  const std::string& some_founder(Rng& rng) const {
+    return names_[rng.between(0, names_.size() - 1)];
+  }
+  /// A person's command, asked under a key of its own until somebody answers.
+  void ask_for(core::Command command);
+  /// The member met what its version does not know, and ends.
+  void halts(Member& member, const std::string& why);
+  /// The member tells the leader what its version supports.
+  void says_level(const std::string& member, std::uint32_t level);
+  /// An executor has come to the next point of a task.
+  void may_kill(Member& member);
   bool receiver_is_deaf() { return healed_ ? false : rng_.chance(20); }
   /// Part of the trace's hash; shown while tracing.
   void note(const std::string& who, const std::string& what);
@@ -82,11 +93,13 @@ class World {
   bool wind(Instant until);
   void heal();
   void let_stay_dead();
+  bool may_stay_dead(const Member& member);
+  std::string not_converged(const core::State& state, const std::string& node) const;
   Member* member_named(const std::string& name) const;
   bool await_convergence();
   std::string not_converged() const;
   /// So many of its observers are dead for ever that no quorum of them can speak: absence changes
-  /// no verdict, and where nobody commits the loss of members nobody takes their place.
+  /// no verdict, and below level 2 nobody takes their place.
   bool lost_its_observers(const core::State& state, const core::NodeState& node) const;
   /// More than half of the nodes are down for good: a panic rightly goes on holding every act.
   bool panic_stays(const core::State& state) const;
@@ -110,14 +123,26 @@ class World {
   void blind_someone();
   void meddle();
   void slow_disk(Member& member);
+  void start_later(Member& member, Instant delay);
+
+  // faults.cc
+  bool blow_specially();
+  void fill_disk(Member& member);
+  void damage_disk(Member& member);
+  void jump_wall(Member& member);
+  void draw_versions();
+  void change_version(Member& member);
+  void upgrade_all();
   void ask_something();
   core::Command some_command();
+  const core::Spec& newest_spec() const;
   void ask(const std::shared_ptr<Request>& request);
 
   Rng rng_;
   bool tracing_;
   Profile profile_;
   raft::Config raft_config_;
+  Counts counts_;
   Clockwork clock_;
   Checks checks_;
   raft::RaftInvariants raft_checks_;
@@ -136,6 +161,9 @@ class World {
   std::vector<std::shared_ptr<Request>> requests_;
   KvClients kv_clients_;
   LeaseClients lease_clients_;
+  SpecChanges spec_changes_;
+  std::map<std::string, std::uint32_t> said_level_;  // the highest ever, by member
+  std::string stays_old_;                            // a member that nobody upgrades
   bool healed_ = false;
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
 };

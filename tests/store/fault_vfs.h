@@ -54,6 +54,13 @@ class FaultDisk final : public Disk {
   const Platter& platter() const { return platter_; }
   const std::vector<Op>& ops() const { return ops_; }
   bool struck() const { return struck_; }
+  /// Those recorded so far are not asked for any more.
+  void forget_ops() { ops_.clear(); }
+  /// Another fault from now on; operations are counted from here.
+  void set_plan(Plan plan) {
+    plan_ = plan;
+    reads_ = writes_ = syncs_ = 0;
+  }
   /// Writes, truncations and syncs that were asked for after the fault.
   std::uint64_t changes_since() const { return changes_since_; }
 
@@ -74,7 +81,7 @@ class FaultDisk final : public Disk {
   bool strikes(bool now);
   bool no_room();
 
-  const Plan plan_;
+  Plan plan_;
   Image image_;
   Platter platter_;
   std::vector<Op> ops_;
