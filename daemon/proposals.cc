@@ -2,6 +2,7 @@
 // once: applied, refused, or — when leadership or time was lost in between — in doubt.
 #include <algorithm>
 
+#include "api/kv_routes.h"
 #include "core/drift.h"
 #include "core/level.h"
 #include "daemon/group.h"
@@ -212,18 +213,16 @@ void Group::read(bool linearizable, std::function<void(Result<api::Snapshot>)> d
 void Group::read_kv(api::KvQuery query, bool linearizable,
                     std::function<void(Result<api::KvRead>)> done) {
   read_state(linearizable, std::move(done),
-             [this, query = std::move(query)] { return look_up(query); });
+             [this, query = std::move(query)] {
+               api::KvRead read = api::look_up(engine_.state().kv, query);
+               read.stale_ms = stale_ms();
+               return read;
+             });
 }
 
-api::KvRead Group::look_up(const api::KvQuery& query) const {
-  const core::KvStore& kv = engine_.state().kv;
-  api::KvRead read{.revision = kv.revision, .stale_ms = stale_ms()};
-  for (auto at = kv.values.lower_bound(query.key); at != kv.values.end(); ++at) {
-    const bool wanted = query.prefix ? at->first.starts_with(query.key) : at->first == query.key;
-    if (!wanted) break;
-    read.values.insert(*at);
-  }
-  return read;
+void Group::catch_up(std::function<void(bool)> done) {
+  read_state<bool>(true, [done = std::move(done)](const Result<bool>& read) { done(read.has_value()); },
+                   [] { return true; });
 }
 
 void Group::do_read(bool linearizable, ReadReady ready) {
@@ -332,6 +331,14 @@ api::GroupStatus Group::status() const {
     if (!me && !(linked && links_->up(member.id))) one.state = "unreachable";
     if (linked) one.rtt_ms = links_->rtt_ms(member.id);
     status.members.push_back(std::move(one));
+  }
+  for (const auto& [name, facts] : state.members) {
+    if (facts.role != core::MemberRole::Agent) continue;
+    status.members.push_back({.name = name,
+                              .role = std::string(to_string(facts.role)),
+                              .zone = facts.zone,
+                              .state = state.lost.contains(name) ? "lost" : "live",
+                              .version = facts.version});
   }
   if (raft.leader().empty())
     status.notes.emplace_back("no leader is known: this member touches nothing");
