@@ -144,14 +144,14 @@ struct StateHash {
 };
 }  // namespace command
 
-using Command = std::variant<command::Found, command::SetFacts, command::ApplySpec,
-                             command::ReportOpinions, command::TaskFinished, command::Wake,
-                             command::Isolate, command::Restore, command::Freeze, command::Unfreeze,
-                             command::AlertFinished, command::ReportDirectors, command::Cancel,
-                             command::Retry, command::RaiseLevel, command::KvPut, command::KvDelete,
-                             command::LeaseGrant, command::LeaseRenew, command::LeaseRelease,
-                             command::MemberLost, command::MemberBack, command::StateHash,
-                             command::UpdateMembers, command::RemoveAgent>;
+using Command =
+    std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
+                 command::TaskFinished, command::Wake, command::Isolate, command::Restore,
+                 command::Freeze, command::Unfreeze, command::AlertFinished,
+                 command::ReportDirectors, command::Cancel, command::Retry, command::RaiseLevel,
+                 command::KvPut, command::KvDelete, command::LeaseGrant, command::LeaseRenew,
+                 command::LeaseRelease, command::MemberLost, command::MemberBack,
+                 command::StateHash, command::UpdateMembers, command::RemoveAgent>;
 
 /// The highest engine level that this version supports (core/level.h).
 inline constexpr std::uint32_t kEngineLevel = 2;

@@ -14,9 +14,8 @@ ClientAnswer refused(Code code, std::string text) {
 }
 
 std::size_t agent_count(const State& state) {
-  return static_cast<std::size_t>(std::ranges::count_if(state.members, [](const auto& member) {
-    return member.second.role == MemberRole::Agent;
-  }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      state.members, [](const auto& member) { return member.second.role == MemberRole::Agent; }));
 }
 
 /// Why these facts are not taken; an answer that is ok: they are, or they are known.

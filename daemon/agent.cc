@@ -29,19 +29,19 @@ Agent::Agent(io::Loop& loop, io::Loop& work, AgentConfig config,
       work_(work),
       config_(std::move(config)),
       events_(std::move(events)),
-      uplinks_(loop, std::move(tls), config_.facts.name, config_.seed,
-               {.hello =
-                    [this] {
-                      return wire::Hello{.cluster = config_.cluster,
-                                         .generation = config_.generation,
-                                         .in_group = true,
-                                         .facts = config_.facts};
-                    },
-                .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
-                .on_up = [this](const std::string& v) { on_up(v); },
-                .on_down = [this](const std::string& v) { on_down(v); },
-                .on_frame = [this](const std::string& v,
-                                   wire::Frame f) { on_frame(v, std::move(f)); }}),
+      uplinks_(
+          loop, std::move(tls), config_.facts.name, config_.seed,
+          {.hello =
+               [this] {
+                 return wire::Hello{.cluster = config_.cluster,
+                                    .generation = config_.generation,
+                                    .in_group = true,
+                                    .facts = config_.facts};
+               },
+           .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
+           .on_up = [this](const std::string& v) { on_up(v); },
+           .on_down = [this](const std::string& v) { on_down(v); },
+           .on_frame = [this](const std::string& v, wire::Frame f) { on_frame(v, std::move(f)); }}),
       sweeper_(loop),
       next_id_(config_.seed) {}
 
@@ -116,8 +116,8 @@ void Agent::take_led(const std::string& voter, wire::Led led) {
     applied_ = watches_at_ = Index{};
   }
   const auto age = [](const wire::Led& one) { return std::tuple(one.generation, one.term); };
-  const bool newest = std::ranges::none_of(
-      led_, [&](const auto& other) { return age(other.second) > age(led); });
+  const bool newest =
+      std::ranges::none_of(led_, [&](const auto& other) { return age(other.second) > age(led); });
   led_[voter] = led;
   if (newest && !led.voters.empty()) uplinks_.set_voters(std::move(led.voters));
   choose_voter();
@@ -139,10 +139,9 @@ void Agent::choose_voter() {
   }
   const bool moved = chosen != voter_;
   voter_ = chosen;
-  const bool news = best == nullptr
-                        ? !told_.leader.empty()
-                        : std::tie(best->leader, best->generation, best->term) !=
-                              std::tie(told_.leader, told_.generation, told_.term);
+  const bool news = best == nullptr ? !told_.leader.empty()
+                                    : std::tie(best->leader, best->generation, best->term) !=
+                                          std::tie(told_.leader, told_.generation, told_.term);
   if (!moved && !news) return;
   if (best == nullptr) {
     told_.leader.clear();
@@ -183,9 +182,8 @@ void Agent::report_directors(std::map<std::string, core::DirectorView> views) {
 }
 
 void Agent::applied(std::function<void(Index)> done) {
-  loop_.post([this, done = std::move(done)] {
-    to_work([done, index = applied_] { done(index); });
-  });
+  loop_.post(
+      [this, done = std::move(done)] { to_work([done, index = applied_] { done(index); }); });
 }
 
 void Agent::answer(core::TaskKey key, core::TaskResult result) {

@@ -1,7 +1,8 @@
-// Agent: the group's side of a member without a log (DESIGN §6): it observes and acts by the word of
-// the voters that it has links to, and keeps nothing of the group but what it needs for that. Which
-// voter it speaks to does not matter to the group: the leader is reached through any. Owns the links
-// and what waits for an answer; decides nothing. Calls from the work loop post to its own.
+// Agent: the group's side of a member without a log (DESIGN §6): it observes and acts by the word
+// of the voters that it has links to, and keeps nothing of the group but what it needs for that.
+// Which voter it speaks to does not matter to the group: the leader is reached through any. Owns
+// the links and what waits for an answer; decides nothing. Calls from the work loop post to its
+// own.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,8 @@
 // Links' side towards agents. Happy path: an agent's TLS client hello names wire::kAgentProtocol →
 // the handshake is held and waits its turn → handshake → hello → ours → up → frames both ways.
-// Failures: too many wait or are there (dropped; it tries again), not our CA, a name that is not its
-// own, a refused hello, silence. Turns are paced, so that a whole fleet that comes at once costs this
-// loop a bounded share of its time and no voter's link waits behind it.
+// Failures: too many wait or are there (dropped; it tries again), not our CA, a name that is not
+// its own, a refused hello, silence. Turns are paced, so that a whole fleet that comes at once
+// costs this loop a bounded share of its time and no voter's link waits behind it.
 #include <algorithm>
 
 #include "daemon/links.h"

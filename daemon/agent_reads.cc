@@ -1,5 +1,5 @@
-// What an agent's clients read, and the orders of people about members: a voter answers. Without one,
-// a read that may be stale gets what was read last, with its age.
+// What an agent's clients read, and the orders of people about members: a voter answers. Without
+// one, a read that may be stale gets what was read last, with its age.
 #include <algorithm>
 
 #include "actions/action.h"

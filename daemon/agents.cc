@@ -1,8 +1,9 @@
-// Agents, as a voter sees them: members without a log (DESIGN §6 "Links"). A voter answers its agents'
-// clients itself; what agents observe and answer it passes on to the leader, under the name of their
-// certificates, and brings them the leader's orders. What an agent watches every voter knows by
-// itself, from the state. The leader keeps a table of who reaches whom (daemon/reach.h), commits
-// facts and deaths from it, and sends open tasks again whenever a way may have swallowed one.
+// Agents, as a voter sees them: members without a log (DESIGN §6 "Links"). A voter answers its
+// agents' clients itself; what agents observe and answer it passes on to the leader, under the name
+// of their certificates, and brings them the leader's orders. What an agent watches every voter
+// knows by itself, from the state. The leader keeps a table of who reaches whom (daemon/reach.h),
+// commits facts and deaths from it, and sends open tasks again whenever a way may have swallowed
+// one.
 #include <algorithm>
 #include <type_traits>
 
@@ -77,8 +78,7 @@ Status Group::meet_agent(const wire::Hello& hello) const {
       raft::find_server(driver_->raft().configuration(), facts.name) != nullptr ||
       (known != state.members.end() && known->second.role != core::MemberRole::Agent);
   if (voter) return fail(Code::Refused, facts.name + " is a member that holds the log");
-  const std::string incarnation =
-      known == state.members.end() ? "" : known->second.incarnation;
+  const std::string incarnation = known == state.members.end() ? "" : known->second.incarnation;
   if (!incarnation.empty() && incarnation != facts.incarnation) {
     return fail(Code::Refused, "it is another incarnation of " + facts.name +
                                    " than the group knows: an agent whose data are lost is removed "
@@ -186,8 +186,8 @@ void Group::on(const std::string& peer, wire::Relay& frame) {
     if (reach_.has(peer, frame.agent)) take_from_agent(frame.agent, std::move(*inner));
     return;
   }
-  const bool order = std::holds_alternative<wire::Perform>(*inner) ||
-                     std::holds_alternative<wire::Cancel>(*inner);
+  const bool order =
+      std::holds_alternative<wire::Perform>(*inner) || std::holds_alternative<wire::Cancel>(*inner);
   if (order && peer == driver_->raft().leader()) links_->send_to_agent(frame.agent, *inner);
 }
 

@@ -220,6 +220,7 @@ void Group::stepped(bool role_changed) {
               " leader=" + (told_leader_.empty() ? "none" : told_leader_));
     to_work([this, leader = told_leader_, generation = engine_.state().generation,
              term = told_term_] { events_.leader_changed(leader, generation, term); });
+    if (raft.role() != raft::Role::Leader) early_reports_.clear();
     send_answers();
     tell_all_links();
     tell_agents_of_leader();
@@ -266,6 +267,7 @@ void Group::begin_to_lead() {
         "", nullptr);
   }
   for (const core::Effect& effect : engine_.outstanding()) carry_out(effect);
+  for (const auto& report : std::exchange(early_reports_, {})) take_report(report);
 }
 
 void Group::carry_out(const core::Effect& effect) {

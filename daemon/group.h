@@ -253,10 +253,10 @@ class Group final : public GroupSide {
   std::unique_ptr<Links> links_;
   Liveness liveness_;
   Limping limping_;
-  Reach reach_;  // while this member leads
-  std::map<std::string, core::MemberFacts> agents_;       // by name: with a link to this voter
-  std::map<std::string, std::uint64_t> told_watches_;     // by agent: a digest of what it was told
-  bool watches_changed_ = false;                          // since the agents were told
+  Reach reach_;                                        // while this member leads
+  std::map<std::string, core::MemberFacts> agents_;    // by name: with a link to this voter
+  std::map<std::string, std::uint64_t> told_watches_;  // by agent: a digest of what it was told
+  bool watches_changed_ = false;                       // since the agents were told
   std::map<std::string, std::pair<core::MemberFacts, core::Time>>
       proposed_facts_;  // of agents: when, for those that may not be applied yet
   core::Time resent_;   // open tasks, to agents
@@ -309,6 +309,7 @@ class Group final : public GroupSide {
       proposed_;  // (observer, node) → sequence, not yet applied
   std::map<std::pair<std::string, std::string>, std::vector<core::Opinion>>
       reported_;  // (observer, incarnation) → this turn's news
+  std::vector<core::command::ReportOpinions> early_reports_;  // before it leads surely
   std::set<std::pair<std::string, std::string>>
       proposed_directors_;  // (host, service) proposed, not yet applied
   // Proposed as leader, not yet applied; proposed again if there was no room.

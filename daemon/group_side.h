@@ -1,6 +1,6 @@
-// GroupSide: what the work loop's side of a member asks of the group's side: of Group on a voter, of
-// Agent on an agent. Every call comes from the work loop's thread and posts to the other; answers
-// come on the work loop, once each, by a deadline that the other side keeps.
+// GroupSide: what the work loop's side of a member asks of the group's side: of Group on a voter,
+// of Agent on an agent. Every call comes from the work loop's thread and posts to the other;
+// answers come on the work loop, once each, by a deadline that the other side keeps.
 #pragma once
 
 #include <functional>

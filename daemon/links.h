@@ -1,8 +1,8 @@
 // Links: a voter's connections to its peers and of its agents, by mutual TLS. To a peer it sends on
 // the connection that it opened and hears on the one its peer opened; a link is up once the peer
-// answered our hello. An agent opens one connection for both ways (agent_links.cc), and its handshake
-// waits its turn. Owns sockets, hellos, reconnects and pings; knows nothing of what the frames mean.
-// Group loop only.
+// answered our hello. An agent opens one connection for both ways (agent_links.cc), and its
+// handshake waits its turn. Owns sockets, hellos, reconnects and pings; knows nothing of what the
+// frames mean. Group loop only.
 #pragma once
 
 #include <deque>
@@ -65,7 +65,8 @@ class Links {
   static constexpr std::size_t kAgentsMax = core::kAgentsMax;
   /// Handshakes of agents that are begun in a second: each costs this loop about a millisecond.
   static constexpr int kAgentHandshakesPerSecond = 200;
-  /// Agents whose handshake waits its turn, which comes before Stream::kHeldMax; others are refused.
+  /// Agents whose handshake waits its turn, which comes before Stream::kHeldMax; others are
+  /// refused.
   static constexpr std::size_t kAgentsWaitingMax = 2000;
   /// An agent that was not heard for this long is gone; it pings every Uplinks::kPingEvery.
   static constexpr core::Duration kAgentSilenceMax = std::chrono::seconds(7);

@@ -245,9 +245,9 @@ Status Member::open_group(MemberFiles& files) {
   FETTLE_TRY(const std::uint64_t seed, random_number());
   const spec::MemberFile& file = files.member;
   if (!file.is_agent()) return open_voter(files, seed);
-  auto agent = std::make_unique<Agent>(
-      group_loop_, work_loop_, agent_config(file, incarnation_, host_generation_, seed), files.tls,
-      work_->events());
+  auto agent = std::make_unique<Agent>(group_loop_, work_loop_,
+                                       agent_config(file, incarnation_, host_generation_, seed),
+                                       files.tls, work_->events());
   Agent& opened = *agent;
   group_ = std::move(agent);
   FETTLE_CHECK(work_->start(opened, api_config(file)));

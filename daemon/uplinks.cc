@@ -1,8 +1,8 @@
 // Happy path: a chance pause → the first voter in order without a link of ours → TLS (the voter may
 // make it wait) → hello → its hello → up → frames both ways, pings.
 // Failures: refused, another name than the certificate's, another cluster, an older generation, no
-// turn at a voter that is overrun, silence. Each gives the voter up for now: the one whose failure is
-// the oldest comes next, after a pause.
+// turn at a voter that is overrun, silence. Each gives the voter up for now: the one whose failure
+// is the oldest comes next, after a pause.
 #include "daemon/uplinks.h"
 
 #include <algorithm>
@@ -16,14 +16,12 @@ std::vector<wire::Voter> in_order_of(const std::string& agent, std::vector<wire:
   const auto weight = [&](const wire::Voter& voter) {
     return Rng{stable_hash(agent + "/" + voter.name)}.next();
   };
-  std::ranges::sort(voters, {}, [&](const wire::Voter& voter) {
-    return std::pair(weight(voter), voter.name);
-  });
+  std::ranges::sort(voters, {},
+                    [&](const wire::Voter& voter) { return std::pair(weight(voter), voter.name); });
   return voters;
 }
 
-Uplinks::Link::Link(io::Loop& loop)
-    : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
+Uplinks::Link::Link(io::Loop& loop) : reader(wire::kVersion, wire::kFrameBytesMax), timer(loop) {}
 
 Uplinks::Uplinks(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::string self,
                  std::uint64_t seed, UplinkEvents events)
@@ -57,8 +55,7 @@ void Uplinks::set_voters(std::vector<wire::Voter> voters) {
     return;
   }
   for (auto& link : links_) {
-    const bool named =
-        std::ranges::find(voters_, link->voter, &wire::Voter::name) != voters_.end();
+    const bool named = std::ranges::find(voters_, link->voter, &wire::Voter::name) != voters_.end();
     if (link->stream != nullptr && !named) {
       lost(*link, "it is no voter any more");
     } else if (link->stream == nullptr && !link->timer.active()) {
@@ -135,28 +132,28 @@ void Uplinks::open(Link& link) {
 
 void Uplinks::dial(Link& link, const io::SockAddress& address) {
   link.reader = io::FrameReader(wire::kVersion, wire::kFrameBytesMax);
-  link.stream->connect_tcp(
-      address,
-      {.on_open =
-           [this, &link] {
-             ++handshakes_;
-             link.stream->write(pack(events_.hello()));
-           },
-       .on_data =
-           [this, &link](std::string_view bytes) {
-             const io::Stream* read_from = link.stream.get();
-             const Status read = link.reader.feed(bytes, [&](std::string_view payload) {
-               heard(link, payload);
-               return link.stream.get() == read_from;
-             });
-             if (!read) lost(link, read.error().what);
-           },
-       .on_end =
-           [this, &link](io::End end, const std::string& text) {
-             lost(link, std::string(to_string(end)) + ": " + text);
-           },
-       .on_client_hello = {}},
-      kOpenTimeout, tls_, link.voter, wire::kAgentProtocol);
+  link.stream->connect_tcp(address,
+                           {.on_open =
+                                [this, &link] {
+                                  ++handshakes_;
+                                  link.stream->write(pack(events_.hello()));
+                                },
+                            .on_data =
+                                [this, &link](std::string_view bytes) {
+                                  const io::Stream* read_from = link.stream.get();
+                                  const Status read =
+                                      link.reader.feed(bytes, [&](std::string_view payload) {
+                                        heard(link, payload);
+                                        return link.stream.get() == read_from;
+                                      });
+                                  if (!read) lost(link, read.error().what);
+                                },
+                            .on_end =
+                                [this, &link](io::End end, const std::string& text) {
+                                  lost(link, std::string(to_string(end)) + ": " + text);
+                                },
+                            .on_client_hello = {}},
+                           kOpenTimeout, tls_, link.voter, wire::kAgentProtocol);
 }
 
 void Uplinks::heard(Link& link, std::string_view payload) {

@@ -1,8 +1,8 @@
 // Uplinks: an agent's links to two of the group's voters, by mutual TLS, each one connection for
-// both ways. Opened with jitter, so that a fleet does not come at once; kept whoever leads. Which two
-// is decided by the agent's name, so that agents spread evenly; a voter that fails is tried again
-// after those that did not. Owns sockets, hellos, reconnects and pings; knows nothing of what the
-// frames mean. One loop's thread.
+// both ways. Opened with jitter, so that a fleet does not come at once; kept whoever leads. Which
+// two is decided by the agent's name, so that agents spread evenly; a voter that fails is tried
+// again after those that did not. Owns sockets, hellos, reconnects and pings; knows nothing of what
+// the frames mean. One loop's thread.
 #pragma once
 
 #include <array>
@@ -49,8 +49,8 @@ class Uplinks {
   static constexpr core::Duration kPingEvery = std::chrono::seconds(2);
   static constexpr core::Duration kSilenceMax = std::chrono::seconds(7);
 
-  Uplinks(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::string self,
-          std::uint64_t seed, UplinkEvents events);
+  Uplinks(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, std::string self, std::uint64_t seed,
+          UplinkEvents events);
   ~Uplinks();
   Uplinks(const Uplinks&) = delete;
   Uplinks& operator=(const Uplinks&) = delete;
