@@ -202,6 +202,7 @@ async function measure(options) {
     tell(`making certificates for ${options.agents} agents, starting three voters`);
     await bench.start();
     const empty = await bench.window(NAMES, 3);
+    tell(`without agents: ${JSON.stringify(empty)}`);
     bench.startFleet();
     const join = await bench.join();
     tell(`joined: ${JSON.stringify(join)}`);

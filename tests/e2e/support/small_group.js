@@ -62,8 +62,7 @@ class SmallGroup {
       `members/${one.file}.yaml`,
       `node_name: ${one.name}
 data_dir: ${path.join(folder, 'data', one.file)}
-zone: "${one.zone || ''}"
-listen: {${listen}api: "127.0.0.1:${one.apiPort}", socket: ${one.socket}}
+${one.zone ? `zone: ${one.zone}\n` : ''}listen: {${listen}api: "127.0.0.1:${one.apiPort}", socket: ${one.socket}}
 cluster:
   name: test
   role: ${one.agent ? 'agent' : 'voter'}
