@@ -19,9 +19,9 @@ namespace fettle::api {
 
 struct MemberStatus {
   std::string name;
-  std::string role;  // voter | agent
+  std::string role;  // voter | learner | agent
   std::string zone;
-  std::string state;  // leader | follower | candidate | unreachable
+  std::string state;  // leader | follower | candidate | unreachable; of an agent: live | lost
   std::string address;
   std::string version;
   std::optional<double> rtt_ms;

@@ -119,4 +119,14 @@ void delete_kv(const Request& request, Backend& backend, Done done) {
   change(request, backend, core::command::KvDelete{std::move(*key), *expect}, std::move(done));
 }
 
+KvRead look_up(const core::KvStore& kv, const KvQuery& query) {
+  KvRead read{.revision = kv.revision};
+  for (auto at = kv.values.lower_bound(query.key); at != kv.values.end(); ++at) {
+    const bool wanted = query.prefix ? at->first.starts_with(query.key) : at->first == query.key;
+    if (!wanted) break;
+    read.values.insert(*at);
+  }
+  return read;
+}
+
 }  // namespace fettle::api

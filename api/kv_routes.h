@@ -21,4 +21,7 @@ void get_kv(const Request& request, Backend& backend, Done done);
 void put_kv(const Request& request, Backend& backend, Done done);
 void delete_kv(const Request& request, Backend& backend, Done done);
 
+/// What `kv` holds of what is asked for; `stale_ms` is left to the caller.
+KvRead look_up(const core::KvStore& kv, const KvQuery& query);
+
 }  // namespace fettle::api

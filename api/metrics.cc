@@ -188,6 +188,17 @@ void tell_raft(Exposition& out, const RaftMetrics& raft) {
           raft.pending_reads);
 }
 
+void tell_agents(Exposition& out, const GroupMetrics& group) {
+  out.one("fettle_agent_links", Type::Gauge, "Agents that have a link to this voter.",
+          group.agent_links);
+  out.one("fettle_agent_handshakes_total", Type::Counter,
+          "TLS handshakes that ended well, of a voter with agents or of an agent with voters.",
+          group.handshakes);
+  out.one("fettle_agent_frames_dropped_total", Type::Counter,
+          "Frames of agents not passed on because too much waits on the way to the leader.",
+          group.relays_dropped);
+}
+
 void tell_peers(Exposition& out, const std::vector<PeerMetrics>& peers) {
   out.family("fettle_peer_up", Type::Gauge, "1 while the link to the peer is up.");
   for (const PeerMetrics& peer : peers) out.add({{"peer", peer.name}}, flag(peer.up));
@@ -280,6 +291,7 @@ std::string metrics_text(const Metrics& metrics) {
   tell_alerts(out, metrics.group);
   tell_raft(out, metrics.group.raft);
   tell_peers(out, metrics.group.peers);
+  tell_agents(out, metrics.group);
   tell_loops(out, metrics);
   tell_state(out, metrics.group.state);
   if (metrics.process) tell_process(out, *metrics.process);

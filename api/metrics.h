@@ -76,6 +76,9 @@ struct GroupMetrics {
   core::EventCounts events;
   RaftMetrics raft;
   std::vector<PeerMetrics> peers;
+  std::uint64_t agent_links = 0;  // of agents to this voter
+  std::uint64_t handshakes = 0;   // of links between agents and voters, that ended well
+  std::uint64_t relays_dropped = 0;
   LoopMetrics loop;
 };
 

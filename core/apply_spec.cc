@@ -180,6 +180,11 @@ void assign_observers(Applying& ap) {
   ap.effects.emplace_back(effect::WatchesChanged{});
 }
 
+void reassign(Applying& ap) {
+  assign_observers(ap);
+  for (const ServiceSpec& service : ap.state.spec.services) ap.touched.insert(service.name);
+}
+
 ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
   State& state = ap.state;
   if (!command.any_base && command.base != state.revision) {

@@ -17,5 +17,7 @@ void forget_what_left(Applying& ap);
 /// Assigns observers anew (a spec or the members' facts changed); a node whose watch changed gets a
 /// new watch revision and starts without opinions, its verdict stays.
 void assign_observers(Applying& ap);
+/// The same, because members changed: every node is weighed anew.
+void reassign(Applying& ap);
 
 }  // namespace fettle::core

@@ -114,6 +114,15 @@ void fields(Archive& ar, Event& v) {
   ar(v.index, v.n, v.at, v.kind, v.service, v.node, v.incident, v.run, v.step, v.value, v.reason);
 }
 
+template <typename Archive>
+void fields(Archive& ar, Watch& v) {
+  ar(v.service, v.node, v.address, v.revision, v.confirm_gap, v.probes);
+}
+template <typename Archive>
+void fields(Archive& ar, DirectorWatch& v) {
+  ar(v.service, v.kind, v.options, v.servers);
+}
+
 namespace command {
 template <typename Archive>
 void fields(Archive& ar, Found& v) {
@@ -204,6 +213,14 @@ void fields(Archive& ar, MemberBack& v) {
 template <typename Archive>
 void fields(Archive& ar, StateHash& v) {
   ar(v.index, v.hash);
+}
+template <typename Archive>
+void fields(Archive& ar, UpdateMembers& v) {
+  ar(v.facts, v.lost, v.back);
+}
+template <typename Archive>
+void fields(Archive& ar, RemoveAgent& v) {
+  ar(v.name);
 }
 }  // namespace command
 

@@ -127,6 +127,16 @@ struct MemberLost {
 struct MemberBack {
   std::string name;
 };
+/// What the leader learnt of many members in a moment: one entry, and one new assignment for all.
+struct UpdateMembers {
+  std::vector<MemberFacts> facts;  // each as SetFacts
+  std::vector<MemberLost> lost;
+  std::vector<MemberBack> back;
+};
+/// A person removes an agent: its name is free again, under any incarnation.
+struct RemoveAgent {
+  std::string name;
+};
 /// What the leader's state hashed to once it had applied `index`; a voter whose own differs stops.
 struct StateHash {
   Index index;
@@ -134,13 +144,14 @@ struct StateHash {
 };
 }  // namespace command
 
-using Command = std::variant<command::Found, command::SetFacts, command::ApplySpec,
-                             command::ReportOpinions, command::TaskFinished, command::Wake,
-                             command::Isolate, command::Restore, command::Freeze, command::Unfreeze,
-                             command::AlertFinished, command::ReportDirectors, command::Cancel,
-                             command::Retry, command::RaiseLevel, command::KvPut, command::KvDelete,
-                             command::LeaseGrant, command::LeaseRenew, command::LeaseRelease,
-                             command::MemberLost, command::MemberBack, command::StateHash>;
+using Command =
+    std::variant<command::Found, command::SetFacts, command::ApplySpec, command::ReportOpinions,
+                 command::TaskFinished, command::Wake, command::Isolate, command::Restore,
+                 command::Freeze, command::Unfreeze, command::AlertFinished,
+                 command::ReportDirectors, command::Cancel, command::Retry, command::RaiseLevel,
+                 command::KvPut, command::KvDelete, command::LeaseGrant, command::LeaseRenew,
+                 command::LeaseRelease, command::MemberLost, command::MemberBack,
+                 command::StateHash, command::UpdateMembers, command::RemoveAgent>;
 
 /// The highest engine level that this version supports (core/level.h).
 inline constexpr std::uint32_t kEngineLevel = 2;

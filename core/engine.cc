@@ -43,28 +43,6 @@ ClientAnswer found_group(Applying& ap, const command::Found& command) {
   return {.text = command.cluster};
 }
 
-ClientAnswer set_facts(Applying& ap, const command::SetFacts& command) {
-  auto found = ap.state.members.find(command.facts.name);
-  if (found == ap.state.members.end()) {
-    const bool joins = command.facts.role == MemberRole::Agent && ap.state.level >= kLevel2;
-    if (!joins) return refused(Code::NotFound, command.facts.name + " is not a member");
-    found = ap.state.members.emplace(command.facts.name, MemberFacts{}).first;
-  }
-  if (found->second == command.facts) return {};
-  const bool known = !found->second.incarnation.empty();
-  if (known && found->second.incarnation != command.facts.incarnation) {
-    return refused(Code::Conflict, command.facts.name + " is known under another incarnation");
-  }
-  found->second = command.facts;
-  forget_what_left(ap);
-  assign_observers(ap);
-  touch_all(ap);
-  ap.happened({.kind = "member.changed",
-               .value = command.facts.name,
-               .reason = command.facts.name + " said who it is"});
-  return {};
-}
-
 PlaybookSpec person_playbook(const std::string& action) {
   const bool isolate = action == "traffic.isolate";
   PlaybookSpec playbook = builtin_playbook(isolate ? Verdict::Down : Verdict::Healthy);
@@ -317,6 +295,8 @@ ClientAnswer Engine::carry_out(Applying& ap, const Command& command) {
                         [&](const command::MemberLost& c) { return member_lost(ap, c); },
                         [&](const command::MemberBack& c) { return member_back(ap, c); },
                         [&](const command::StateHash&) { return ClientAnswer{}; },
+                        [&](const command::UpdateMembers& c) { return update_members(ap, c); },
+                        [&](const command::RemoveAgent& c) { return remove_agent(ap, c); },
                     },
                     command);
 }
@@ -437,17 +417,24 @@ Time Engine::next_wake() const {
 }
 
 std::vector<Watch> Engine::watches(const std::string& member) const {
-  std::vector<Watch> watches;
+  auto all = watches(std::set<std::string>{member});
+  return all.empty() ? std::vector<Watch>{} : std::move(all.begin()->second);
+}
+
+std::map<std::string, std::vector<Watch>> Engine::watches(
+    const std::set<std::string>& members) const {
+  std::map<std::string, std::vector<Watch>> all;
   for (const ServiceSpec& service : state_.spec.services) {
     for (const NodeSpec& node : service.nodes) {
-      const NodeState& state = state_.nodes.at(node.name);
-      if (std::ranges::find(state.observers, member) == state.observers.end()) continue;
-      watches.push_back({service.name, node.name, node.address,
-                         watch_revision_of(state_, node.name, member), service.confirm_gap,
-                         service.probes});
+      for (const std::string& observer : state_.nodes.at(node.name).observers) {
+        if (!members.contains(observer)) continue;
+        all[observer].push_back({service.name, node.name, node.address,
+                                 watch_revision_of(state_, node.name, observer),
+                                 service.confirm_gap, service.probes});
+      }
     }
   }
-  return watches;
+  return all;
 }
 
 std::vector<DirectorWatch> Engine::director_watches(const std::string& member) const {

@@ -50,6 +50,8 @@ class Engine {
 
   /// What `member` watches now.
   std::vector<Watch> watches(const std::string& member) const;
+  /// The same of many members in one walk; who watches nothing is left out.
+  std::map<std::string, std::vector<Watch>> watches(const std::set<std::string>& members) const;
 
   /// The directors that `member` owns, to be looked at now and then.
   std::vector<DirectorWatch> director_watches(const std::string& member) const;

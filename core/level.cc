@@ -14,7 +14,8 @@ constexpr bool is_one_of = (std::is_same_v<T, Of> || ...);
 template <typename T>
 constexpr bool is_of_level2 =
     is_one_of<T, command::KvPut, command::KvDelete, command::LeaseGrant, command::LeaseRenew,
-              command::LeaseRelease, command::MemberLost, command::MemberBack, command::StateHash>;
+              command::LeaseRelease, command::MemberLost, command::MemberBack, command::StateHash,
+              command::UpdateMembers, command::RemoveAgent>;
 
 }  // namespace
 

@@ -13,11 +13,16 @@ ClientAnswer refused(Code code, std::string text) {
 
 std::string about(const std::string& member) { return kAboutMember + member; }
 
-void changed(Applying& ap, const std::string& kind, const std::string& member,
-             const std::string& reason) {
-  assign_observers(ap);
-  for (const ServiceSpec& service : ap.state.spec.services) ap.touched.insert(service.name);
-  ap.happened({.kind = kind, .value = member, .reason = reason});
+/// Why the member cannot be taken for lost; an answer that is ok: it can, or it is lost already.
+ClientAnswer check_loss(const State& state, const std::string& member) {
+  if (!state.members.contains(member)) {
+    return refused(Code::NotFound, member + " is not a member");
+  }
+  if (state.lost.contains(member)) return {.text = "known to be lost"};
+  if (state.members.size() - state.lost.size() <= 1) {
+    return refused(Code::Conflict, member + " is the last live member");
+  }
+  return {};
 }
 
 }  // namespace
@@ -34,29 +39,49 @@ std::vector<std::string> live_members(const State& state) {
   return live;
 }
 
+LivenessNews take_liveness(State& state, const std::vector<command::MemberLost>& lost,
+                           const std::vector<command::MemberBack>& back) {
+  LivenessNews news;
+  for (const command::MemberBack& one : back) {
+    if (FETTLE_MUTANT(core_lost_member_stays_lost)) break;
+    if (state.lost.erase(one.name) > 0) news.back.push_back(one.name);
+  }
+  for (const command::MemberLost& one : lost) {
+    if (!check_loss(state, one.name).ok) continue;
+    const LostMember since{state.now, state.wall, one.reason};
+    if (state.lost.emplace(one.name, since).second) news.lost.push_back(one.name);
+  }
+  return news;
+}
+
+void tell_liveness(Applying& ap, const LivenessNews& news) {
+  for (const std::string& name : news.lost) {
+    const std::string reason = "member " + name + " is lost: " + ap.state.lost.at(name).reason;
+    ap.happened({.kind = "member.lost", .value = name, .reason = reason});
+    open_trouble(ap, about(name), reason);
+  }
+  for (const std::string& name : news.back) {
+    const std::string reason = "member " + name + " is back";
+    ap.happened({.kind = "member.back", .value = name, .reason = reason});
+    close_trouble(ap, about(name), reason);
+  }
+}
+
 ClientAnswer member_lost(Applying& ap, const command::MemberLost& command) {
-  State& state = ap.state;
-  if (!state.members.contains(command.name)) {
-    return refused(Code::NotFound, command.name + " is not a member");
-  }
-  if (state.lost.contains(command.name)) return {.text = "known to be lost"};
-  if (live_members(state).size() <= 1) {
-    return refused(Code::Conflict, command.name + " is the last live member");
-  }
-  state.lost.emplace(command.name, LostMember{state.now, state.wall, command.reason});
-  const std::string reason = "member " + command.name + " is lost: " + command.reason;
-  changed(ap, "member.lost", command.name, reason);
-  open_trouble(ap, about(command.name), reason);
-  return {.text = reason};
+  ClientAnswer answer = check_loss(ap.state, command.name);
+  const LivenessNews news = take_liveness(ap.state, {command}, {});
+  if (news.empty()) return answer;
+  reassign(ap);
+  tell_liveness(ap, news);
+  return {.text = "member " + command.name + " is lost: " + command.reason};
 }
 
 ClientAnswer member_back(Applying& ap, const command::MemberBack& command) {
-  if (FETTLE_MUTANT(core_lost_member_stays_lost)) return {};
-  if (ap.state.lost.erase(command.name) == 0) return {.text = "it was not lost"};
-  const std::string reason = "member " + command.name + " is back";
-  changed(ap, "member.back", command.name, reason);
-  close_trouble(ap, about(command.name), reason);
-  return {.text = reason};
+  const LivenessNews news = take_liveness(ap.state, {}, {command});
+  if (news.empty()) return {.text = "it was not lost"};
+  reassign(ap);
+  tell_liveness(ap, news);
+  return {.text = "member " + command.name + " is back"};
 }
 
 }  // namespace fettle::core

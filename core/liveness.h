@@ -17,6 +17,18 @@ bool is_live(const State& state, const std::string& member);
 /// By name.
 std::vector<std::string> live_members(const State& state);
 
+/// What of it is new, by name.
+struct LivenessNews {
+  std::vector<std::string> lost;
+  std::vector<std::string> back;
+  bool empty() const { return lost.empty() && back.empty(); }
+};
+/// Marks who is lost and who is back, and nothing else: the caller has observers assigned anew
+/// (reassign()), then tells (tell_liveness()).
+LivenessNews take_liveness(State& state, const std::vector<command::MemberLost>& lost,
+                           const std::vector<command::MemberBack>& back);
+void tell_liveness(Applying& ap, const LivenessNews& news);
+
 /// Conflict: it is the last live member. NotFound: it is no member. Twice is once.
 ClientAnswer member_lost(Applying& ap, const command::MemberLost& command);
 ClientAnswer member_back(Applying& ap, const command::MemberBack& command);

@@ -28,11 +28,20 @@ void Group::tend_health() {
   });
 }
 
+/// What it learnt of members since the last time is one entry: observers are assigned anew once.
 void Group::tend_members() {
   if (!leading_) return;
-  for (core::Command& command : liveness_.due(engine_.state(), self(), io::Loop::now())) {
-    propose(std::move(command), "", nullptr);
+  core::command::UpdateMembers update;
+  for (const core::Command& due : liveness_.due(engine_.state(), self(), io::Loop::now())) {
+    if (const auto* lost = std::get_if<core::command::MemberLost>(&due)) {
+      update.lost.push_back(*lost);
+    } else if (const auto* back = std::get_if<core::command::MemberBack>(&due)) {
+      update.back.push_back(*back);
+    }
   }
+  update.facts = agents_news();
+  if (update.lost.empty() && update.back.empty() && update.facts.empty()) return;
+  propose(std::move(update), "", nullptr);
 }
 
 }  // namespace fettle::daemon

@@ -8,13 +8,19 @@ void Group::on_up(const std::string& peer) {
   liveness_.up(peer, io::Loop::now());
   if (leading_) {
     commit_facts(links_->hello(peer)->facts);
-    resend_to(peer);
+    resend_to({peer});
   }
   if (peer == driver_->raft().leader()) {
     send_answers();
+    tell_all_links();
     to_work([this, leader = peer, generation = engine_.state().generation,
              term = driver_->raft().term()] { events_.leader_changed(leader, generation, term); });
   }
+}
+
+void Group::on_down(const std::string& peer) {
+  liveness_.down(peer, io::Loop::now());
+  agents_moved(reach_.lost(peer));
 }
 
 void Group::on_frame(const std::string& peer, wire::Frame frame) {

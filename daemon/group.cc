@@ -80,10 +80,15 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
             .on_hello = [this](const wire::Hello& h) { return on_hello(h); },
             .on_frame = [this](const std::string& p, wire::Frame f) { on_frame(p, std::move(f)); },
             .on_up = [this](const std::string& p) { on_up(p); },
-            .on_down = [this](const std::string& p) { liveness_.down(p, io::Loop::now()); },
+            .on_down = [this](const std::string& p) { on_down(p); },
             .on_dead = [this](const std::string& p) { driver_->step(raft::LeaderLost{p}); },
             .on_refused = [this](const std::string& p,
-                                 const wire::Refused& r) { refused_by(p, r); }});
+                                 const wire::Refused& r) { refused_by(p, r); },
+            .on_agent_hello = [this](const wire::Hello& h) { return meet_agent(h); },
+            .on_agent_up = [this](const wire::Hello& h) { agent_up(h); },
+            .on_agent_down = [this](const std::string& a) { agent_down(a); },
+            .on_agent_frame = [this](const std::string& a,
+                                     wire::Frame f) { agent_frame(a, std::move(f)); }});
   }
   driver_ = std::make_unique<RaftDriver>(
       loop, disk, store, raft_config(config_), std::move(loaded),
@@ -140,6 +145,7 @@ void Group::restore(const raft::Snapshot& snapshot) {
   load(snapshot);
   log::info("snapshot.restored index=" + std::to_string(snapshot.meta.index.value));
   clock_.applied(engine_.state().now, io::Loop::now(), false);
+  watches_changed_ = true;
   told_before_ = std::max(told_before_, snapshot.meta.index);
   log_bytes_ = 0;
   shared_state_.reset();
@@ -223,7 +229,10 @@ void Group::stepped(bool role_changed) {
               " leader=" + (told_leader_.empty() ? "none" : told_leader_));
     to_work([this, leader = told_leader_, generation = engine_.state().generation,
              term = told_term_] { events_.leader_changed(leader, generation, term); });
+    if (raft.role() != raft::Role::Leader) early_reports_.clear();
     send_answers();
+    tell_all_links();
+    tell_agents_of_leader();
   }
   if (!leading_ && sure) {
     leading_ = true;
@@ -267,6 +276,7 @@ void Group::begin_to_lead() {
         "", nullptr);
   }
   for (const core::Effect& effect : engine_.outstanding()) carry_out(effect);
+  for (const auto& report : std::exchange(early_reports_, {})) take_report(report);
 }
 
 void Group::carry_out(const core::Effect& effect) {
@@ -275,6 +285,7 @@ void Group::carry_out(const core::Effect& effect) {
     told_events_.push_back(happened->event);
   } else if (std::holds_alternative<core::effect::WatchesChanged>(effect)) {
     tell_watches();
+    watches_changed_ = true;
   } else if (const auto* changed = std::get_if<core::effect::KvChanged>(&effect)) {
     told_kv_.push_back(*changed);
   } else if (!leading_) {
@@ -327,9 +338,8 @@ void Group::dispatch_confirmed(std::uint64_t token, bool ok) {
   log::info("task.dispatched key=" + core::to_string(task.key) + " action=" + task.action);
   if (task.key.host == self()) {
     to_work([this, task, below = finished_below()] { events_.perform(task, below); });
-  } else if (links_ != nullptr) {
-    links_->send(task.key.host,
-                 wire::Perform{task, finished_below()});  // if not up: again when it is
+  } else {
+    send_to(task.key.host, wire::Perform{task, finished_below()});  // if not up: again when it is
   }
 }
 
@@ -340,17 +350,17 @@ void Group::cancel(const core::effect::Cancel& order) {
     to_work([this, key = order.key, fence, reason = order.reason] {
       events_.cancel(key, fence, reason);
     });
-  } else if (links_ != nullptr) {
-    links_->send(order.key.host, wire::Cancel{order.key, fence, order.reason});
+  } else {
+    send_to(order.key.host, wire::Cancel{order.key, fence, order.reason});
   }
 }
 
-void Group::resend_to(const std::string& host) {
+void Group::resend_to(const std::set<std::string>& hosts) {
   for (const core::Effect& effect : engine_.outstanding()) {
     const auto* perform = std::get_if<core::effect::Perform>(&effect);
     const auto* order = std::get_if<core::effect::Cancel>(&effect);
-    if (perform != nullptr && perform->task.key.host == host) dispatch(perform->task);
-    if (order != nullptr && order->key.host == host) cancel(*order);
+    if (perform != nullptr && hosts.contains(perform->task.key.host)) dispatch(perform->task);
+    if (order != nullptr && hosts.contains(order->key.host)) cancel(*order);
   }
 }
 
@@ -425,6 +435,7 @@ void Group::sweep() {
   propose_refused();
   if (!leaving_.empty()) link_to_peers();
   tend_timing();
+  tend_agents();
   tend_members();
   tend_health();
   watch_leadership();

@@ -14,27 +14,16 @@
 #include "api/backend.h"
 #include "core/engine.h"
 #include "core/engine_clock.h"
+#include "daemon/group_side.h"
 #include "daemon/limping.h"
 #include "daemon/links.h"
 #include "daemon/liveness.h"
 #include "daemon/raft_driver.h"
+#include "daemon/reach.h"
 #include "daemon/wire.h"
 #include "io/loop.h"
 
 namespace fettle::daemon {
-
-/// What the group tells the work loop; each is called on the work loop, in order.
-struct GroupEvents {
-  std::function<void(std::vector<core::Watch>, std::vector<core::DirectorWatch>)> watches;
-  std::function<void(std::string leader, std::uint64_t generation, Term term)> leader_changed;
-  std::function<void(core::Task, Index finished_below)> perform;
-  std::function<void(core::TaskKey, core::Fence, std::string reason)> cancel;
-  std::function<void(std::vector<core::Event>)> happened;
-  std::function<void(std::vector<core::effect::KvChanged>)> kv_changed;
-  /// A snapshot was taken over: the key-value store is at this revision, the changes are not known.
-  std::function<void(std::uint64_t revision)> kv_restored;
-  std::function<void(core::ReceiverSpec, std::string key, std::string body)> deliver;
-};
 
 struct GroupConfig {
   core::MemberFacts facts;  // of this member
@@ -46,7 +35,7 @@ struct GroupConfig {
   std::uint64_t seed = 1;
 };
 
-class Group {
+class Group final : public GroupSide {
  public:
   /// How long a caller waits before it is told that the outcome is not known.
   static constexpr core::Duration kAnswerTimeout = std::chrono::seconds(5);
@@ -57,35 +46,32 @@ class Group {
   Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore& store,
         GroupConfig config, store::LoadedGroup loaded, std::shared_ptr<io::TlsContext> tls,
         GroupEvents events);
-  ~Group();
+  ~Group() override;
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
   /// Before the loop runs. Listens for peers if there are any.
   Status start(const std::optional<io::SockAddress>& listen);
 
-  /// One short line for people: what this member is, its nodes, its open incidents. Group loop.
-  std::string summary() const;
-
-  // From the work loop's thread.
-  void report(std::vector<core::Opinion> opinions);
-  void answer(core::TaskKey key, core::TaskResult result);
-  /// Answers the log index that this member has applied.
-  void applied(std::function<void(Index)> done);
-  void report_directors(std::map<std::string, core::DirectorView> views);
-  void alert_finished(std::string key, bool delivered, std::string why);
+  /// One short line for people: what this member is, its nodes, its open incidents.
+  std::string summary() const override;
+  void catch_up(std::function<void(bool)> done) override;
+  void report(std::vector<core::Opinion> opinions) override;
+  void answer(core::TaskKey key, core::TaskResult result) override;
+  void applied(std::function<void(Index)> done) override;
+  void report_directors(std::map<std::string, core::DirectorView> views) override;
+  void alert_finished(std::string key, bool delivered, std::string why) override;
   void write(core::Command command, std::string key,
-             std::function<void(Result<core::ClientAnswer>)> done);
-  void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done);
+             std::function<void(Result<core::ClientAnswer>)> done) override;
+  void read(bool linearizable, std::function<void(Result<api::Snapshot>)> done) override;
   void read_kv(api::KvQuery query, bool linearizable,
-               std::function<void(Result<api::KvRead>)> done);
-  void metrics(std::function<void(Result<api::GroupMetrics>)> done);
-  void change_members(api::MemberChange change, std::function<void(Result<std::string>)> done);
-  void transfer(std::string to, std::function<void(Result<std::string>)> done);
-  /// The group's state as a file (core/snapshot_file.h), as new as this call.
-  void snapshot_file(std::function<void(Result<std::string>)> done);
-  /// If this member leads, hands over first; `done` follows on the work loop.
-  void hand_over(std::function<void()> done);
+               std::function<void(Result<api::KvRead>)> done) override;
+  void metrics(std::function<void(Result<api::GroupMetrics>)> done) override;
+  void change_members(api::MemberChange change,
+                      std::function<void(Result<std::string>)> done) override;
+  void transfer(std::string to, std::function<void(Result<std::string>)> done) override;
+  void snapshot_file(std::function<void(Result<std::string>)> done) override;
+  void hand_over(std::function<void()> done) override;
 
  private:
   using WriteDone = std::function<void(Result<core::ClientAnswer>)>;
@@ -125,7 +111,7 @@ class Group {
   void dispatch(core::Task task);
   void dispatch_confirmed(std::uint64_t token, bool ok);
   void cancel(const core::effect::Cancel& order);
-  void resend_to(const std::string& host);
+  void resend_to(const std::set<std::string>& hosts);
   void tell_watches();
   void arm_wake();
   void sweep();
@@ -171,7 +157,6 @@ class Group {
   void finish_reads();
   void fail_waiting();
   api::Snapshot snapshot();
-  api::KvRead look_up(const api::KvQuery& query) const;
   std::int64_t stale_ms() const;
   api::GroupStatus status() const;
   core::Time stamp() const;
@@ -199,11 +184,36 @@ class Group {
   void found_if_agreed();
   void do_change(const api::MemberChange& change, WriteDone done);
   void change_as_leader(const api::MemberChange& change, WriteDone done);
+  void change_agent(const api::MemberChange& change, WriteDone done);
   void do_transfer(const std::string& to, WriteDone done);
   void transferred(const raft::Transferred& transferred);
   void forward(const std::function<wire::Frame(std::uint64_t id)>& make, std::string key,
                WriteDone done);
+  std::string state_file() const;
   WriteDone reply_to(const std::string& peer, std::uint64_t id);
+
+  // agents.cc: members without a log, by links of this voter's or by way of another's
+  Status meet_agent(const wire::Hello& hello) const;
+  void agent_up(const wire::Hello& hello);
+  void agent_down(const std::string& agent);
+  void agent_frame(const std::string& agent, wire::Frame frame);
+  void agent_asks(const std::string& agent, wire::Forward& frame);
+  void agent_reads(const std::string& agent, const wire::ReadState& frame);
+  Result<wire::StateRead> state_read(const wire::ReadState& frame);
+  void pass_up(const std::string& agent, wire::Frame frame);
+  void take_from_agent(const std::string& agent, wire::Frame frame);
+  bool send_to(const std::string& member, const wire::Frame& frame);
+  void tell_links(wire::AgentLinks links);
+  void tell_all_links();
+  void take_links(const std::string& voter, const wire::AgentLinks& links);
+  void agents_moved(const Reach::News& news);
+  wire::Led led() const;
+  void tell_agents_of_leader();
+  void tell_agents(std::vector<std::string> agents, const wire::Frame& frame);
+  void tell_agents_watches();
+  std::map<std::string, std::uint64_t> watch_digests() const;
+  void tend_agents();
+  std::vector<core::MemberFacts> agents_news();
 
   // metrics.cc: the numbers of this loop
   void count(Index index, const core::LogEntry& entry, const core::Applied& applied);
@@ -213,6 +223,7 @@ class Group {
   Status on_hello(const wire::Hello& hello);
   void on_frame(const std::string& peer, wire::Frame frame);
   void on_up(const std::string& peer);
+  void on_down(const std::string& peer);
   void on(const std::string& peer, wire::Hello&) { static_cast<void>(peer); }
   void on(const std::string& peer, wire::Raft& frame);
   void on(const std::string& peer, wire::Report& frame);
@@ -226,6 +237,13 @@ class Group {
   void on(const std::string& peer, wire::Directors& frame);
   void on(const std::string& peer, wire::ChangeMembers& frame);
   void on(const std::string& peer, wire::HandOver& frame);
+  void on(const std::string& peer, wire::AgentLinks& frame);
+  void on(const std::string& peer, wire::Relay& frame);
+  void on(const std::string&, wire::Led&) {}
+  void on(const std::string&, wire::Applied&) {}
+  void on(const std::string&, wire::Watches&) {}
+  void on(const std::string&, wire::ReadState&) {}
+  void on(const std::string&, wire::StateRead&) {}
   void on(const std::string&, wire::Refused&) {}
   void on(const std::string&, wire::Ping&) {}
   void on(const std::string&, wire::Pong&) {}
@@ -242,7 +260,15 @@ class Group {
   Liveness liveness_;
   Limping limping_;
   raft::TimingChooser timing_;
-  std::optional<raft::Instant> leader_quorum_;  // what the leader said of its majority last
+  std::optional<raft::Instant> leader_quorum_;         // what the leader said of its majority last
+  Reach reach_;                                        // while this member leads
+  std::map<std::string, core::MemberFacts> agents_;    // by name: with a link to this voter
+  std::map<std::string, std::uint64_t> told_watches_;  // by agent: a digest of what it was told
+  bool watches_changed_ = false;                       // since the agents were told
+  std::map<std::string, std::pair<core::MemberFacts, core::Time>>
+      proposed_facts_;  // of agents: when, for those that may not be applied yet
+  core::Time resent_;   // open tasks, to agents
+  std::uint64_t dropped_relays_ = 0;
   io::Timer wake_timer_;
   io::Timer sweeper_;
   bool leading_ = false;  // leads, and everything up to its no-op is applied
@@ -291,6 +317,7 @@ class Group {
       proposed_;  // (observer, node) → sequence, not yet applied
   std::map<std::pair<std::string, std::string>, std::vector<core::Opinion>>
       reported_;  // (observer, incarnation) → this turn's news
+  std::vector<core::command::ReportOpinions> early_reports_;  // before it leads surely
   std::set<std::pair<std::string, std::string>>
       proposed_directors_;  // (host, service) proposed, not yet applied
   // Proposed as leader, not yet applied; proposed again if there was no room.

@@ -23,7 +23,8 @@ Links::Links(io::Loop& loop, std::shared_ptr<io::TlsContext> tls, LinkEvents eve
       events_(std::move(events)),
       resolver_(loop),
       listener_(loop),
-      pinger_(loop) {}
+      pinger_(loop),
+      turns_(loop) {}
 
 Links::~Links() { *alive_ = false; }
 
@@ -56,7 +57,8 @@ void Links::set_peers(const std::vector<Peer>& peers) {
   }
   for (auto at = in_.begin(); at != in_.end();) {
     const auto one = at++;
-    if (!one->second->peer.empty() && !wanted.contains(one->second->peer)) drop(one->first);
+    const Incoming& in = *one->second;
+    if (!in.agent && !in.peer.empty() && !wanted.contains(in.peer)) drop(one->first);
   }
 }
 
@@ -94,6 +96,11 @@ bool Links::up(const std::string& peer) const {
 std::optional<raft::Instant> Links::round_trip(const std::string& peer) const {
   const auto found = out_.find(peer);
   return found == out_.end() ? std::nullopt : found->second->round_trips.typical();
+}
+
+std::size_t Links::backlog(const std::string& peer) const {
+  const auto found = out_.find(peer);
+  return found == out_.end() || !found->second->up ? 0 : found->second->stream->backlog();
 }
 
 const wire::Hello* Links::hello(const std::string& peer) const {
@@ -210,7 +217,7 @@ void Links::accept(uv_stream_t* listener, bool unix_socket) {
   auto in = std::make_unique<Incoming>();
   in->stream = std::make_unique<io::Stream>(loop_);
   io::Stream& stream = *in->stream;
-  const bool full = in_.size() >= kIncomingMax && !make_room();
+  const bool full = in_.size() - agent_connections_ >= kIncomingMax && !make_room();
   in_.emplace(id, std::move(in));
   stream.accept(listener, unix_socket,
                 {.on_open = [] {},
@@ -220,6 +227,10 @@ void Links::accept(uv_stream_t* listener, bool unix_socket) {
                        const bool early = in_.at(id)->peer.empty() && end == io::End::Timeout;
                        if (end == io::End::Tls || early) log::warn("link.refused: " + text);
                        drop(id);
+                     },
+                 .on_client_hello =
+                     [this, id](std::string_view protocol) {
+                       return protocol != wire::kAgentProtocol || wait_turn(id);
                      }},
                 tls_);
   if (full) drop(id);
@@ -228,8 +239,8 @@ void Links::accept(uv_stream_t* listener, bool unix_socket) {
 /// Drops the oldest connection that has not introduced itself: strangers who only hold connections
 /// open lock no member out.
 bool Links::make_room() {
-  const auto stranger =
-      std::ranges::find_if(in_, [](const auto& one) { return one.second->peer.empty(); });
+  const auto stranger = std::ranges::find_if(
+      in_, [](const auto& one) { return one.second->peer.empty() && !one.second->agent; });
   if (stranger == in_.end()) return false;
   drop(stranger->first);
   return true;
@@ -254,25 +265,38 @@ bool Links::payload(std::uint64_t id, std::string_view payload) {
     return false;
   }
   if (in.peer.empty()) {
-    const Status taken = take_hello(in, *frame);
+    const Status taken = take_hello(id, *frame);
     if (!taken) refuse(id, taken.error().what);
     return taken.has_value();
   }
   if (const auto* ping = std::get_if<wire::Ping>(&*frame)) {
     in.stream->write(pack(wire::Pong{ping->sent_ns}));
-    return true;
+    if (!in.agent) return true;
   }
-  events_.on_frame(in.peer, std::move(*frame));
+  if (in.agent) {
+    agent_frame(id, std::move(*frame));
+  } else {
+    events_.on_frame(in.peer, std::move(*frame));
+  }
   return in_.contains(id);
 }
 
-Status Links::take_hello(Incoming& in, const wire::Frame& frame) {
+Status Links::take_hello(std::uint64_t id, const wire::Frame& frame) {
+  Incoming& in = *in_.at(id);
   const auto* hello = std::get_if<wire::Hello>(&frame);
   const std::string certified = in.stream->peer_name();
   if (hello == nullptr) return fail(Code::Refused, "it does not introduce itself");
   if (hello->facts.name != certified) {
     return fail(Code::Refused,
                 "its certificate names '" + certified + "', it says '" + hello->facts.name + "'");
+  }
+  if (in.agent != (hello->facts.role == core::MemberRole::Agent)) {
+    return fail(Code::Refused, "a link of an agent is opened as one, and no other is");
+  }
+  if (in.agent) {
+    FETTLE_CHECK(events_.on_agent_hello(*hello));
+    take_agent(id, *hello);
+    return {};
   }
   FETTLE_CHECK(events_.on_hello(*hello));
   FETTLE_ASSERT_MSG(out_.contains(certified), "who is accepted is a peer");
@@ -306,6 +330,7 @@ void Links::drop(std::uint64_t id) {
   in_.erase(found);
   old->stream->reset();
   loop_.post([old] {});
+  if (old->agent) forget_agent(id, *old);
 }
 
 void Links::beat() {
@@ -318,6 +343,7 @@ void Links::beat() {
       out->stream->write(pack(wire::Ping{now.ns}));
     }
   }
+  drop_silent_agents(now);
 }
 
 }  // namespace fettle::daemon

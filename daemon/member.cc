@@ -106,16 +106,43 @@ Status make_folder(const std::filesystem::path& folder) {
   return {};
 }
 
+core::MemberFacts facts_of(const spec::MemberFile& file, const std::string& incarnation) {
+  return {.name = file.node_name,
+          .zone = file.zone,
+          .incarnation = incarnation,
+          .version = FETTLE_VERSION,
+          .level = core::kEngineLevel,
+          .role = file.role,
+          .allow = file.allow};
+}
+
+Result<std::string> fresh_incarnation() {
+  FETTLE_TRY(const std::uint64_t high, random_number());
+  FETTLE_TRY(const std::uint64_t low, random_number());
+  std::array<char, 33> text{};
+  std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(high),
+                static_cast<unsigned long long>(low));
+  return text.data();
+}
+
+AgentConfig agent_config(const spec::MemberFile& file, const std::string& incarnation,
+                         std::uint64_t generation, std::uint64_t seed) {
+  AgentConfig config{.facts = facts_of(file, incarnation),
+                     .cluster = file.cluster,
+                     .voters = {},
+                     .generation = generation,
+                     .seed = seed};
+  for (const spec::MemberAddress& one : file.members) {
+    config.voters.push_back({one.name, one.address});
+  }
+  return config;
+}
+
 GroupConfig group_config(const MemberFiles& files, const std::string& incarnation,
                          std::uint64_t seed) {
   const spec::MemberFile& file = files.member;
   GroupConfig config;
-  config.facts = {.name = file.node_name,
-                  .zone = file.zone,
-                  .incarnation = incarnation,
-                  .version = FETTLE_VERSION,
-                  .level = core::kEngineLevel,
-                  .allow = file.allow};
+  config.facts = facts_of(file, incarnation);
   config.cluster = file.cluster;
   config.address = own_address(file);
   for (const spec::MemberAddress& one : file.members) {
@@ -127,6 +154,10 @@ GroupConfig group_config(const MemberFiles& files, const std::string& incarnatio
   config.spec = files.spec;
   config.seed = seed;
   return config;
+}
+
+api::ServerConfig api_config(const spec::MemberFile& file) {
+  return {.tcp = file.listen_api, .socket = file.listen_socket};
 }
 
 }  // namespace
@@ -161,35 +192,67 @@ Result<MemberFiles> read_member_files(const std::string& path) {
 Status Member::open_stores(const spec::MemberFile& file) {
   FETTLE_CHECK(make_folder(file.data_dir));
   FETTLE_CHECK(make_folder(std::filesystem::path(file.listen_socket).parent_path()));
-  FETTLE_TRY(group_store_, store::GroupStore::open(file.data_dir + "/group.db"));
+  if (!file.is_agent()) {
+    FETTLE_TRY(group_store_, store::GroupStore::open(file.data_dir + "/group.db"));
+    FETTLE_TRY(loaded_group_, group_store_->load());
+  }
   FETTLE_TRY(host_store_, store::HostStore::open(file.data_dir + "/host.db"));
-  FETTLE_TRY(loaded_group_, group_store_->load());
   FETTLE_TRY(loaded_host_, host_store_->load());
   FETTLE_TRY(starts_, host_store_->count_start());
+  return open_incarnation();
+}
+
+/// An agent keeps its own beside the journal: whoever lost that is another one.
+Status Member::open_incarnation() {
+  if (group_store_ == nullptr) {
+    FETTLE_TRY(const std::string fresh, fresh_incarnation());
+    FETTLE_TRY(incarnation_, host_store_->incarnation(fresh));
+    return {};
+  }
   FETTLE_TRY(const auto known, group_store_->meta("incarnation"));
   if (known) {
     incarnation_ = *known;
     return {};
   }
-  FETTLE_TRY(const std::uint64_t high, random_number());
-  FETTLE_TRY(const std::uint64_t low, random_number());
-  std::array<char, 33> text{};
-  std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(high),
-                static_cast<unsigned long long>(low));
-  incarnation_ = text.data();
+  FETTLE_TRY(incarnation_, fresh_incarnation());
   return group_store_->set_meta("incarnation", incarnation_);
 }
 
 /// A group that knows its spec needs no files: wrong ones are said, and nothing of them is applied.
-Status Member::open_group(MemberFiles& files) {
+Status Member::open_voter(MemberFiles& files, std::uint64_t seed) {
   if (!files.spec_errors.empty() && loaded_group_.entries.empty()) {
     return fail(Code::Invalid, joined(files.spec_errors));
   }
   for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);
+  const spec::MemberFile& file = files.member;
+  std::optional<io::SockAddress> listen;
+  if (files.tls != nullptr && file.listen_cluster) {
+    listen = io::parse_numeric(file.listen_cluster->host, file.listen_cluster->port);
+    if (!listen) {
+      return fail(Code::Invalid, "listen.cluster: " + to_string(*file.listen_cluster) +
+                                     " is a name; an address of this host is expected");
+    }
+  }
+  auto group = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
+                                       group_config(files, incarnation_, seed),
+                                       std::move(loaded_group_), files.tls, work_->events());
+  Group& opened = *group;
+  group_ = std::move(group);
+  FETTLE_CHECK(work_->start(opened, api_config(file)));
+  return opened.start(listen);
+}
+
+Status Member::open_group(MemberFiles& files) {
   FETTLE_TRY(const std::uint64_t seed, random_number());
-  group_ = std::make_unique<Group>(group_loop_, work_loop_, *disk_, *group_store_,
-                                   group_config(files, incarnation_, seed),
-                                   std::move(loaded_group_), files.tls, work_->events());
+  const spec::MemberFile& file = files.member;
+  if (!file.is_agent()) return open_voter(files, seed);
+  auto agent = std::make_unique<Agent>(group_loop_, work_loop_,
+                                       agent_config(file, incarnation_, host_generation_, seed),
+                                       files.tls, work_->events());
+  Agent& opened = *agent;
+  group_ = std::move(agent);
+  FETTLE_CHECK(work_->start(opened, api_config(file)));
+  opened.start();
   return {};
 }
 
@@ -199,6 +262,7 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
   FETTLE_CHECK(member->open_stores(file));
   member->disk_ = std::make_unique<io::Worker>("fettle-disk");
   member->parser_ = std::make_unique<io::Worker>("fettle-parser");
+  member->host_generation_ = member->loaded_host_.generation;
   WorkConfig config{.self = file.node_name,
                     .allow = file.allow,
                     .starts = member->starts_,
@@ -207,17 +271,6 @@ Result<std::unique_ptr<Member>> Member::start(MemberFiles files) {
   member->work_ = std::make_unique<Work>(member->work_loop_, *member->disk_, *member->parser_,
                                          *member->host_store_, std::move(config));
   FETTLE_CHECK(member->open_group(files));
-  const api::ServerConfig api{.tcp = file.listen_api, .socket = file.listen_socket};
-  FETTLE_CHECK(member->work_->start(*member->group_, api));
-  std::optional<io::SockAddress> listen;
-  if (files.tls != nullptr && file.listen_cluster) {
-    listen = io::parse_numeric(file.listen_cluster->host, file.listen_cluster->port);
-    if (!listen) {
-      return fail(Code::Invalid, "listen.cluster: " + to_string(*file.listen_cluster) +
-                                     " is a name; an address of this host is expected");
-    }
-  }
-  FETTLE_CHECK(member->group_->start(listen));
   member->watchdog_ =
       std::make_unique<Watchdog>(member->group_loop_, member->work_loop_,
                                  [group = member->group_.get()] { return group->summary(); });

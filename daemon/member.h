@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "daemon/agent.h"
 #include "daemon/group.h"
 #include "daemon/watchdog.h"
 #include "daemon/work.h"
@@ -49,21 +50,24 @@ class Member {
  private:
   Member() = default;
   Status open_stores(const spec::MemberFile& file);
+  Status open_incarnation();
   Status open_group(MemberFiles& files);
+  Status open_voter(MemberFiles& files, std::uint64_t seed);
 
   io::Loop work_loop_;
   io::Loop group_loop_;
   std::unique_ptr<io::Timer> stopping_;
-  std::unique_ptr<store::GroupStore> group_store_;
+  std::unique_ptr<store::GroupStore> group_store_;  // of a voter
   std::unique_ptr<store::HostStore> host_store_;
   store::LoadedGroup loaded_group_;
   store::LoadedHost loaded_host_;
   std::string incarnation_;
   std::uint64_t starts_ = 0;
+  std::uint64_t host_generation_ = 1;  // the newest that this host heard of
   std::unique_ptr<io::Worker> disk_;
   std::unique_ptr<io::Worker> parser_;
   std::unique_ptr<Work> work_;
-  std::unique_ptr<Group> group_;
+  std::unique_ptr<GroupSide> group_;
   std::unique_ptr<Watchdog> watchdog_;
   std::thread group_thread_;
 };

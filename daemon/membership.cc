@@ -24,16 +24,6 @@ std::uint64_t founders_of(const std::vector<Peer>& members) {
 
 core::ClientAnswer told(std::string text) { return {.text = std::move(text)}; }
 
-/// For who wants the answer's sentence alone.
-std::function<void(Result<core::ClientAnswer>)> as_text(
-    std::function<void(Result<std::string>)> done) {
-  return [done = std::move(done)](const Result<core::ClientAnswer>& answer) {
-    if (!answer) return done(std::unexpected(answer.error()));
-    if (!answer->ok) return done(fail(answer->code, answer->text));
-    done(answer->text);
-  };
-}
-
 }  // namespace
 
 bool Group::in_group() const { return driver_->raft().snapshot() != nullptr; }
@@ -66,6 +56,7 @@ void Group::configuration_changed() {
     }
   }
   link_to_peers();
+  tell_agents_of_leader();
   const bool member = raft::find_server(driver_->raft().configuration(), self()) != nullptr;
   if (was_member_ && !member) {
     log::warn("member.removed: the group has removed this member: stop its daemon");
@@ -208,6 +199,10 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
   if (links_ == nullptr) {
     return answer(fail(Code::Refused, "this member has no listen.cluster and no tls: it is alone"));
   }
+  const auto agent = engine_.state().members.find(change.name);
+  if (agent != engine_.state().members.end() && agent->second.role == core::MemberRole::Agent) {
+    return change_agent(change, std::move(done));
+  }
   const std::uint64_t token = next_token_++;
   raft::Input input;
   std::string text;
@@ -244,6 +239,17 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
   driver_->step(std::move(input));
 }
 
+/// As leader, of a name that is an agent's: an agent can only be removed.
+void Group::change_agent(const api::MemberChange& change, WriteDone done) {
+  if (change.kind == api::MemberChange::Kind::Remove) {
+    return propose(core::command::RemoveAgent{change.name}, "", std::move(done));
+  }
+  to_work([done = std::move(done), name = change.name] {
+    done(fail(Code::Conflict, name + " is an agent: remove it first (fettle member remove " + name +
+                                  "), or choose another name"));
+  });
+}
+
 void Group::transfer(std::string to, TextDone done) {
   ask<std::string>([this, to = std::move(to), done] { do_transfer(to, as_text(done)); }, done);
 }
@@ -271,15 +277,17 @@ void Group::transferred(const raft::Transferred& transferred) {
 }
 
 void Group::snapshot_file(TextDone done) {
-  read_state(true, std::move(done), [this] {
-    const core::State& state = engine_.state();
-    return core::write_snapshot_file({.cluster = state.cluster,
-                                      .generation = state.generation,
-                                      .level = state.level,
-                                      .index = state.applied,
-                                      .taken = io::Loop::wall_now(),
-                                      .state = engine_.save()});
-  });
+  read_state(true, std::move(done), [this] { return state_file(); });
+}
+
+std::string Group::state_file() const {
+  const core::State& state = engine_.state();
+  return core::write_snapshot_file({.cluster = state.cluster,
+                                    .generation = state.generation,
+                                    .level = state.level,
+                                    .index = state.applied,
+                                    .taken = io::Loop::wall_now(),
+                                    .state = engine_.save()});
 }
 
 void Group::hand_over(std::function<void()> done) {
@@ -316,7 +324,7 @@ Group::WriteDone Group::reply_to(const std::string& peer, std::uint64_t id) {
         reply.code = answer.error().code;
         reply.text = answer.error().what;
       }
-      links_->send(peer, reply);
+      send_to(peer, reply);
     });
   };
 }

@@ -43,6 +43,9 @@ api::GroupMetrics Group::gather() const {
     if (member.name == self()) continue;
     metrics.peers.push_back({member.name, links_->up(member.name), rtt_ms(member.name)});
   }
+  metrics.agent_links = agents_.size();
+  metrics.handshakes = links_ == nullptr ? 0 : links_->agent_handshakes();
+  metrics.relays_dropped = dropped_relays_;
   metrics.loop = api::loop_metrics(loop_);
   return metrics;
 }

@@ -2,6 +2,7 @@
 // once: applied, refused, or — when leadership or time was lost in between — in doubt.
 #include <algorithm>
 
+#include "api/kv_routes.h"
 #include "core/drift.h"
 #include "core/level.h"
 #include "daemon/group.h"
@@ -52,9 +53,9 @@ void Group::rejected(const raft::Rejected& rejected) {
 void Group::report(std::vector<core::Opinion> opinions) {
   loop_.post([this, opinions = std::move(opinions)] {
     core::command::ReportOpinions report{self(), config_.facts.incarnation, opinions};
-    if (leading_) return take_report(report);
     const std::string& leader = driver_->raft().leader();
-    if (links_ != nullptr && !leader.empty() && leader != self()) {
+    if (leader == self()) return take_report(report);
+    if (links_ != nullptr && !leader.empty()) {
       links_->send(leader, wire::Report{std::move(report)});
     }
   });
@@ -62,7 +63,12 @@ void Group::report(std::vector<core::Opinion> opinions) {
 
 /// Only differences are proposed: what the engine holds, or was proposed already, is left out.
 void Group::take_report(const core::command::ReportOpinions& report) {
-  if (!leading_) return;
+  if (!leading_) {
+    // Elected, but its no-op is not applied yet: whoever heard of it already tells its table once.
+    const bool elected = driver_->raft().role() == raft::Role::Leader;
+    if (elected && early_reports_.size() < kPendingMax) early_reports_.push_back(report);
+    return;
+  }
   const bool first = reported_.empty();
   const core::State& state = engine_.state();
   for (const core::Opinion& opinion : report.opinions) {
@@ -211,19 +217,17 @@ void Group::read(bool linearizable, std::function<void(Result<api::Snapshot>)> d
 
 void Group::read_kv(api::KvQuery query, bool linearizable,
                     std::function<void(Result<api::KvRead>)> done) {
-  read_state(linearizable, std::move(done),
-             [this, query = std::move(query)] { return look_up(query); });
+  read_state(linearizable, std::move(done), [this, query = std::move(query)] {
+    api::KvRead read = api::look_up(engine_.state().kv, query);
+    read.stale_ms = stale_ms();
+    return read;
+  });
 }
 
-api::KvRead Group::look_up(const api::KvQuery& query) const {
-  const core::KvStore& kv = engine_.state().kv;
-  api::KvRead read{.revision = kv.revision, .stale_ms = stale_ms()};
-  for (auto at = kv.values.lower_bound(query.key); at != kv.values.end(); ++at) {
-    const bool wanted = query.prefix ? at->first.starts_with(query.key) : at->first == query.key;
-    if (!wanted) break;
-    read.values.insert(*at);
-  }
-  return read;
+void Group::catch_up(std::function<void(bool)> done) {
+  read_state<bool>(
+      true, [done = std::move(done)](const Result<bool>& read) { done(read.has_value()); },
+      [] { return true; });
 }
 
 void Group::do_read(bool linearizable, ReadReady ready) {
@@ -277,6 +281,7 @@ void Group::finish_reads() {
 
 /// Leadership is lost: what was proposed may or may not be committed by the next leader.
 void Group::fail_waiting() {
+  early_reports_.clear();
   proposed_.clear();
   reported_.clear();
   proposed_directors_.clear();
@@ -334,6 +339,14 @@ api::GroupStatus Group::status() const {
     status.members.push_back(std::move(one));
   }
   tell_timing(status);
+  for (const auto& [name, facts] : state.members) {
+    if (facts.role != core::MemberRole::Agent) continue;
+    status.members.push_back({.name = name,
+                              .role = std::string(to_string(facts.role)),
+                              .zone = facts.zone,
+                              .state = state.lost.contains(name) ? "lost" : "live",
+                              .version = facts.version});
+  }
   if (raft.leader().empty())
     status.notes.emplace_back("no leader is known: this member touches nothing");
   if (!in_group()) {

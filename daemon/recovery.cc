@@ -44,6 +44,7 @@ Status take_file(core::Engine& engine, const std::string& path, const std::strin
 
 Result<std::string> recover_alone(const MemberFiles& files, const RecoveryOrder& order) {
   const spec::MemberFile& file = files.member;
+  if (file.is_agent()) return fail(Code::Refused, "an agent holds nothing of a group");
   if (order.cluster != file.cluster) {
     return fail(Code::Refused, "--recover-alone names cluster '" + order.cluster +
                                    "', the file is of '" + file.cluster + "': nothing is changed");

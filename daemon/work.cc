@@ -65,7 +65,7 @@ GroupEvents Work::events() {
               }};
 }
 
-Status Work::start(Group& group, const api::ServerConfig& api) {
+Status Work::start(GroupSide& group, const api::ServerConfig& api) {
   group_ = &group;
   FETTLE_TRY(server_, api::Server::start(loop_, *this, api));
   return {};
@@ -86,9 +86,9 @@ void Work::leader_changed(const std::string& leader, std::uint64_t generation, T
 /// Ready once a read of the leader's newest state was answered from ours.
 void Work::get_ready() {
   constexpr core::Duration kAgainAfter = std::chrono::milliseconds(100);
-  read(true, [this](const Result<api::Snapshot>& snapshot) {
+  group_->catch_up([this](bool caught_up) {
     if (!led_ || ready_) return;
-    ready_ = snapshot.has_value();
+    ready_ = caught_up;
     if (!ready_) readying_.start(kAgainAfter, [this] { get_ready(); });
   });
 }

@@ -8,7 +8,7 @@
 #include "alerts/outbox_sender.h"
 #include "api/server.h"
 #include "daemon/director_watcher.h"
-#include "daemon/group.h"
+#include "daemon/group_side.h"
 #include "daemon/observer.h"
 #include "daemon/performer.h"
 #include "io/http_post.h"
@@ -33,7 +33,7 @@ class Work final : public api::Backend {
   /// What the group is to call.
   GroupEvents events();
   /// Before the loop runs; `group` outlives every later call.
-  Status start(Group& group, const api::ServerConfig& api);
+  Status start(GroupSide& group, const api::ServerConfig& api);
   /// After both loops stopped; turns the work loop.
   void close();
 
@@ -58,7 +58,7 @@ class Work final : public api::Backend {
   io::Loop& loop_;
   io::Worker& parser_;
   WorkConfig config_;
-  Group* group_ = nullptr;
+  GroupSide* group_ = nullptr;
   io::HttpPoster poster_;
   alerts::OutboxSender outbox_;
   Performer performer_;

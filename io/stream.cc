@@ -92,10 +92,12 @@ void Stream::make_handle(bool unix_socket) {
 }
 
 void Stream::connect_tcp(const SockAddress& to, StreamEvents events, core::Duration timeout,
-                         std::shared_ptr<TlsContext> tls, const std::string& server_name) {
+                         std::shared_ptr<TlsContext> tls, const std::string& server_name,
+                         const std::string& protocol) {
   events_ = std::move(events);
   tls_ = std::move(tls);
   expected_peer_ = server_name;
+  protocol_ = protocol;
   make_handle(false);
   limit_opening(timeout);
   auto request = std::make_unique<uv_connect_t>();
@@ -145,8 +147,30 @@ void Stream::accept(uv_stream_t* listener, bool unix_socket, StreamEvents events
     return;
   }
   timer_->start(kOpenTimeout, [this] { end(End::Timeout, "no handshake in time"); });
-  ssl_ = tls_->connection(true);
+  if (events_.on_client_hello) {
+    client_hello_ = [this](std::string_view protocol) { return take_client_hello(protocol); };
+  }
+  ssl_ = tls_->server_connection(client_hello_ ? &client_hello_ : nullptr);
   begin_reading();
+}
+
+/// While it is held nothing is read: what a client sends meanwhile waits in the kernel.
+bool Stream::take_client_hello(std::string_view protocol) {
+  if (std::exchange(asked_, true)) return !held_;
+  held_ = !events_.on_client_hello(protocol);
+  if (!held_) return true;
+  uv_read_stop(raw());
+  timer_->start(kHeldMax, [this] { end(End::Timeout, "the handshake's turn did not come"); });
+  return false;
+}
+
+void Stream::go_on() {
+  if (ended_ || !std::exchange(held_, false)) return;
+  timer_->start(kOpenTimeout, [this] { end(End::Timeout, "no handshake in time"); });
+  read();
+  loop_.post([this, alive = alive_] {
+    if (*alive && !ended_) pump();
+  });
 }
 
 void Stream::connected(int status) noexcept {
@@ -157,7 +181,7 @@ void Stream::connected(int status) noexcept {
     begin_reading();
     return opened();
   }
-  ssl_ = tls_->connection(false);
+  ssl_ = tls_->client_connection(protocol_);
   begin_reading();
   if (!ended_) pump();
 }
@@ -171,6 +195,10 @@ void Stream::begin_reading() {
     FETTLE_ASSERT(ssl_in_ != nullptr && ssl_out_ != nullptr);
     SSL_set_bio(ssl_.get(), ssl_in_, ssl_out_);
   }
+  read();
+}
+
+void Stream::read() {
   uv_read_start(
       raw(),
       [](uv_handle_t*, std::size_t, uv_buf_t* buffer) {
@@ -214,6 +242,7 @@ bool Stream::handshake() {
   flush_tls();
   if (ended_) return false;
   if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return false;
+  if (why == SSL_ERROR_WANT_CLIENT_HELLO_CB) return false;
   if (why != SSL_ERROR_NONE) {
     const long verdict = SSL_get_verify_result(ssl_.get());
     end(End::Tls, verdict != X509_V_OK ? X509_verify_cert_error_string(verdict) : tls_error());

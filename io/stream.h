@@ -38,6 +38,9 @@ struct StreamEvents {
   std::function<void()> on_open;  // connected, and the handshake is done
   std::function<void(std::string_view)> on_data;
   std::function<void(End, const std::string&)> on_end;  // with the system's text
+  /// Of a server with TLS: a client's first message is here (ClientHelloSeen), asked once. False:
+  /// the handshake waits, and nothing is read, until go_on(). Must not destroy the stream.
+  ClientHelloSeen on_client_hello;
 };
 
 class Stream {
@@ -45,6 +48,8 @@ class Stream {
   /// Bytes that may wait for a slow reader before the stream is given up.
   static constexpr std::size_t kBacklogBytesMax = 64U * 1024 * 1024;
   static constexpr core::Duration kOpenTimeout = std::chrono::seconds(5);
+  /// A handshake that is made to wait ends after this.
+  static constexpr core::Duration kHeldMax = std::chrono::seconds(15);
 
   explicit Stream(Loop& loop);
   ~Stream();
@@ -54,15 +59,19 @@ class Stream {
   /// Sets the bound on unwritten bytes (default kBacklogBytesMax).
   void set_backlog_max(std::size_t bytes) { backlog_bytes_max_ = bytes; }
 
-  /// Connects; with `tls` as a client that accepts only a server named `server_name`.
+  /// Connects; with `tls` as a client that accepts only a server named `server_name`, and names
+  /// `protocol` to it unless that is empty.
   void connect_tcp(const SockAddress& to, StreamEvents events,
                    core::Duration timeout = kOpenTimeout, std::shared_ptr<TlsContext> tls = nullptr,
-                   const std::string& server_name = "");
+                   const std::string& server_name = "", const std::string& protocol = "");
   void connect_unix(const std::string& path, StreamEvents events,
                     core::Duration timeout = kOpenTimeout);
   /// Takes over an accepted connection; with `tls` as the server of a mutual handshake.
   void accept(uv_stream_t* listener, bool unix_socket, StreamEvents events,
               std::shared_ptr<TlsContext> tls = nullptr);
+
+  /// Goes on with a handshake that on_client_hello held.
+  void go_on();
 
   /// Queues bytes; they leave as soon as the socket takes them, with TLS at the end of the loop's
   /// turn: what is written in one turn goes in as few records as it fits. Nothing after on_end.
@@ -85,6 +94,8 @@ class Stream {
   void limit_opening(core::Duration timeout);
   void connected(int status) noexcept;
   void begin_reading();
+  void read();
+  bool take_client_hello(std::string_view protocol);
   void received(ssize_t count, std::string_view bytes) noexcept;
   void pump();
   bool handshake();
@@ -106,7 +117,11 @@ class Stream {
   SslPtr ssl_;
   BIO* ssl_in_ = nullptr;   // owned by ssl_
   BIO* ssl_out_ = nullptr;  // owned by ssl_
+  ClientHelloSeen client_hello_;
+  bool asked_ = false;  // on_client_hello, once
+  bool held_ = false;   // by its answer
   std::string expected_peer_;
+  std::string protocol_;
   std::string peer_name_;
   std::string early_;  // written before the handshake was done
   std::string plain_;  // written in this turn, not yet encrypted

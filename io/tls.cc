@@ -7,6 +7,27 @@
 
 namespace fettle::io {
 
+namespace {
+
+/// The first name of the client's list: 2 bytes length of all, then 1 byte length and the name.
+std::string_view first_protocol(SSL* ssl) {
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  constexpr std::size_t kNameAt = 3;
+  const int there = SSL_client_hello_get0_ext(
+      ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &bytes, &size);
+  if (there != 1 || size < kNameAt || size - kNameAt < bytes[2]) return "";
+  return {reinterpret_cast<const char*>(bytes) + kNameAt, bytes[2]};
+}
+
+int ask_owner(SSL* ssl, int*, void*) {
+  auto* seen = static_cast<ClientHelloSeen*>(SSL_get_app_data(ssl));
+  const bool goes_on = seen == nullptr || (*seen)(first_protocol(ssl));
+  return goes_on ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_RETRY;
+}
+
+}  // namespace
+
 std::string tls_error() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
@@ -27,6 +48,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const std::string& ca, cons
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_client_hello_cb(context, ask_owner, nullptr);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
@@ -43,14 +65,23 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const std::string& ca, cons
   return made;
 }
 
-SslPtr TlsContext::connection(bool server) const {
+SslPtr TlsContext::server_connection(ClientHelloSeen* seen) const {
   SslPtr ssl(SSL_new(context_.get()));
   if (ssl == nullptr) return ssl;
-  if (server) {
-    SSL_set_accept_state(ssl.get());
-  } else {
-    SSL_set_connect_state(ssl.get());
+  SSL_set_app_data(ssl.get(), seen);
+  SSL_set_accept_state(ssl.get());
+  return ssl;
+}
+
+SslPtr TlsContext::client_connection(const std::string& protocol) const {
+  SslPtr ssl(SSL_new(context_.get()));
+  if (ssl == nullptr) return ssl;
+  if (!protocol.empty()) {
+    const std::string list = static_cast<char>(protocol.size()) + protocol;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(list.data());
+    if (SSL_set_alpn_protos(ssl.get(), bytes, static_cast<unsigned>(list.size())) != 0) return {};
   }
+  SSL_set_connect_state(ssl.get());
   return ssl;
 }
 

@@ -4,8 +4,10 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -17,13 +19,21 @@ struct SslFree {
 };
 using SslPtr = std::unique_ptr<SSL, SslFree>;
 
+/// What a server is asked when a client's first message is here, before anything costly is done
+/// for it: with the application protocol that the client names first (ALPN, RFC 7301; empty: it
+/// names none). False: the handshake waits, and each further try asks again.
+using ClientHelloSeen = std::function<bool(std::string_view protocol)>;
+
 class TlsContext {
  public:
   /// Reads and checks the three PEM files; key and certificate must belong together.
   static Result<std::shared_ptr<TlsContext>> load(const std::string& ca, const std::string& cert,
                                                   const std::string& key);
-  /// A new connection's state, as server or as client. Both sides present a certificate.
-  SslPtr connection(bool server) const;
+  /// A new connection's state. Both sides present a certificate. `seen` may be null, and outlives
+  /// the handshake.
+  SslPtr server_connection(ClientHelloSeen* seen) const;
+  /// `protocol`: named to the server, unless it is empty.
+  SslPtr client_connection(const std::string& protocol) const;
 
  private:
   std::unique_ptr<SSL_CTX, SslFree> context_;

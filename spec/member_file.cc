@@ -80,7 +80,8 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
   if (!is_name(member.cluster)) {
     reader.wrong(*reader.take("name"), "name", "'" + shown(member.cluster) + "' is no name");
   }
-  reader.word_or("role", "voter", {"voter"}, {"agent"});
+  const bool agent = reader.word_or("role", "voter", {"voter", "agent"}) == "agent";
+  member.role = agent ? core::MemberRole::Agent : core::MemberRole::Voter;
   std::set<std::string> names;
   reader.each("members", [&](const Value& item, const std::string& path) {
     Reader one(report, item, path);
@@ -143,7 +144,32 @@ void parse_allow(Report& report, const Value& value, MemberFile& member) {
   note_idle(reader, member, {"nginx", "units", "nftables", "addresses", "http"});
 }
 
+/// What a voter needs and an agent does not stands without effect in its file.
+void check_agent(Report& report, const Value& root, MemberFile& member) {
+  if (member.members.empty()) {
+    report.add(root.place, "cluster.members", "an agent needs the voters' addresses",
+               "the name and address of each voter");
+  }
+  if (std::ranges::find(member.members, member.node_name, &MemberAddress::name) !=
+      member.members.end()) {
+    report.add(root.place, "cluster.members",
+               "'" + shown(member.node_name) + "' is an agent, and cluster.members are the voters",
+               "role: voter, or a name of its own");
+  }
+  if (member.tls_ca.empty()) {
+    report.add(root.place, "tls", "'tls' is missing",
+               "ca, cert and key: a group talks over mutual TLS only");
+  }
+  const std::string where = report.file + ":" + std::to_string(root.place.line) + ":" +
+                            std::to_string(root.place.column) + ": ";
+  if (member.listen_cluster) member.without_effect.push_back(where + "listen.cluster of an agent");
+  if (!member.spec_globs.empty()) member.without_effect.push_back(where + "spec of an agent");
+  member.listen_cluster.reset();
+  member.spec_globs.clear();
+}
+
 void check_group(Report& report, const Value& root, MemberFile& member) {
+  if (member.is_agent()) return check_agent(report, root, member);
   if (member.members.empty()) {
     member.members.push_back({member.node_name, member.listen_cluster.value_or(core::Address{})});
     return;

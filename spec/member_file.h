@@ -25,7 +25,8 @@ struct MemberFile {
   core::Address listen_api{"127.0.0.1", 7700};
   std::string listen_socket = "/run/fettle/fettle.sock";
   std::string cluster = "fettle";
-  std::vector<MemberAddress> members;  // at least this member itself
+  core::MemberRole role = core::MemberRole::Voter;
+  std::vector<MemberAddress> members;  // of a voter: at least itself; of an agent: the voters
   core::Duration election_timeout{0};  // both 0: the defaults; never only one of them
   core::Duration heartbeat{0};
   std::string tls_ca, tls_cert, tls_key;
@@ -34,7 +35,8 @@ struct MemberFile {
   std::string secrets = "/etc/fettle/secrets";
   std::vector<std::string> without_effect;  // keys that are accepted but do nothing yet, with place
 
-  bool alone() const { return members.size() <= 1; }
+  bool is_agent() const { return role == core::MemberRole::Agent; }
+  bool alone() const { return members.size() <= 1 && !is_agent(); }
 };
 
 struct ParsedMember {

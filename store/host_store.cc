@@ -5,7 +5,7 @@
 namespace fettle::store {
 namespace {
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr const char* kTables =
     "CREATE TABLE journal (key BLOB PRIMARY KEY, ix INTEGER NOT NULL, bytes BLOB NOT NULL,"
     " sum INTEGER NOT NULL) WITHOUT ROWID;";
@@ -121,6 +121,15 @@ Result<std::uint64_t> HostStore::count_start() {
   FETTLE_CHECK(db_->transaction([&]() -> Result<std::string> { return encode(tip); }));
   tip_ = tip;
   return tip_.starts;
+}
+
+Result<std::string> HostStore::incarnation(const std::string& fresh) {
+  if (!tip_.incarnation.empty()) return tip_.incarnation;
+  HostTip tip = tip_;
+  tip.incarnation = fresh;
+  FETTLE_CHECK(db_->transaction([&]() -> Result<std::string> { return encode(tip); }));
+  tip_ = tip;
+  return tip_.incarnation;
 }
 
 std::unexpected<Error> HostStore::damaged(const std::string& what) const {

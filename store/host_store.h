@@ -30,6 +30,7 @@ struct HostTip {
   std::uint64_t written = 0;  // journal entries, ever
   std::uint64_t entries = 0;  // there now
   std::uint64_t sum = 0;      // of their checksums
+  std::string incarnation;    // of a member without a group.db; empty: none yet
 };
 
 class HostStore {
@@ -46,6 +47,8 @@ class HostStore {
   Status forget_below(Index index);
   /// Counts this start: grows by one each time, so that sequences of a restarted member go on.
   Result<std::uint64_t> count_start();
+  /// The incarnation of the member whose only database this is: `fresh`, durably, if it had none.
+  Result<std::string> incarnation(const std::string& fresh);
 
  private:
   HostStore(std::unique_ptr<Database> db, HostTip tip) : db_(std::move(db)), tip_(tip) {}
@@ -58,7 +61,7 @@ class HostStore {
 
 template <typename Archive>
 void fields(Archive& ar, HostTip& v) {
-  ar(v.generation, v.term, v.starts, v.written, v.entries, v.sum);
+  ar(v.generation, v.term, v.starts, v.written, v.entries, v.sum, v.incarnation);
 }
 
 }  // namespace fettle::store

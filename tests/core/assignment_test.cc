@@ -120,5 +120,46 @@ TEST(Assignment, InTheEngineOnlyTheNodesOfALostMemberGetOtherObservers) {
   for (const std::string& node : nodes) EXPECT_EQ(story.node(node).observers, before[node]);
 }
 
+/// Three voters and six agents over three zones, in the engine: what one of them that comes or goes
+/// moves, of 10,000 observations.
+TEST(Assignment, AnAgentThatJoinsOrIsLostMovesAtMostItsShareAndTwoPoints) {
+  std::vector<std::string> nodes;
+  for (std::size_t i = 0; i < kObservations / kObservers; ++i) {
+    nodes.push_back("n" + std::to_string(i));
+  }
+  EngineStory story(story_spec(nodes), {"m0", "m1", "m2"});
+  story.raise();
+  command::UpdateMembers all;
+  for (int i = 0; i < 9; ++i) {
+    const bool voter = i < 3;
+    all.facts.push_back({.name = (voter ? "m" : "edge") + std::to_string(i),
+                         .zone = "az" + std::to_string(i % 3),
+                         .role = voter ? MemberRole::Voter : MemberRole::Agent});
+    all.facts.back().incarnation = "i-" + all.facts.back().name;
+  }
+  const auto observed = [&] {
+    Observations now;
+    for (std::size_t n = 0; n < nodes.size(); ++n) {
+      for (const std::string& one : story.node(nodes[n]).observers) now.emplace(n, one);
+    }
+    return now;
+  };
+  MemberFacts last = all.facts.back();
+  all.facts.pop_back();
+  for (MemberFacts& facts : all.facts) {
+    const auto known = story.engine.state().members.find(facts.name);
+    if (known != story.engine.state().members.end()) facts.incarnation = known->second.incarnation;
+  }
+  story.tell(all);
+  const Observations without = observed();
+  story.tell(command::SetFacts{last});
+  const Observations with = observed();
+  constexpr double kMost = 1.0 / 9 + 0.02;
+  EXPECT_GT(moved(without, with), 0.0);
+  EXPECT_LE(moved(without, with), kMost);
+  story.tell(command::MemberLost{last.name, "no link"});
+  EXPECT_EQ(observed(), without);
+}
+
 }  // namespace
 }  // namespace fettle::core

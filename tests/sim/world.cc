@@ -232,8 +232,7 @@ namespace {
 /// out a node whose restore a person cancelled is no new decision.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    const bool reasserts = run->second.playbook.name == "builtin-reassert";
-    if (run->second.node != node || (reasserts && !run->second.cancelled_by_person)) continue;
+    if (run->second.node != node || run->second.playbook.name == "builtin-reassert") continue;
     return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
@@ -309,8 +308,8 @@ std::string World::not_converged(const core::State& state, const std::string& na
   // Adopted as a person's at one of them: one that was changed by hand, or that the spec left and
   // named again while it still held the node out.
   const bool may_be_adopted = profile_.meddles || checks_.decisions().directors_moved();
-  const bool apart = hosts.size() > 1 && may_be_adopted &&
-                     (profile_.meddles || node.owner == core::Owner::Person);
+  const bool apart =
+      hosts.size() > 1 && may_be_adopted && (profile_.meddles || node.owner == core::Owner::Person);
   for (const std::string& host : hosts) {
     const bool out = directors_.at(host)->is_out(name);
     if (apart || out == (node.admin != core::Admin::InService)) continue;

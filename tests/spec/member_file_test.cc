@@ -97,6 +97,30 @@ TEST(Pace, OfOneGivenNumberFollowsTheOther) {
   EXPECT_EQ(least.election_timeout, milliseconds(20));
 }
 
+TEST(AnAgent, NamesTheVotersAndListensForNobody) {
+  const MemberFile member = read(
+      "cluster:\n  role: agent\n  members:\n    - {name: gpu2, address: 10.0.0.12:7701}\n"
+      "listen: {cluster: 10.0.0.11:7701}\ntls: {ca: /ca, cert: /cert, key: /key}\n");
+  EXPECT_TRUE(member.is_agent());
+  EXPECT_FALSE(member.alone());
+  EXPECT_FALSE(member.listen_cluster.has_value());
+  EXPECT_EQ(member.without_effect,
+            std::vector<std::string>{"fettled.yaml:1:1: listen.cluster of an agent"});
+}
+
+TEST(AnAgent, IsNoneOfTheVotersAndNeedsThemAndTls) {
+  const auto parsed = parse_member({"f", "cluster: {role: agent}\n"}, "gpu1");
+  EXPECT_FALSE(parsed.member);
+  EXPECT_EQ(parsed.diagnostics.size(), 2U) << told(parsed.diagnostics);
+  const auto among = parse_member({"f",
+                                   "cluster:\n  role: agent\n  members:\n"
+                                   "    - {name: gpu1, address: 10.0.0.11:7701}\n"
+                                   "tls: {ca: /ca, cert: /cert, key: /key}\n"},
+                                  "gpu1");
+  EXPECT_FALSE(among.member);
+  EXPECT_EQ(among.diagnostics.size(), 1U) << told(among.diagnostics);
+}
+
 TEST(ShippedExamples, AreGoodMemberFiles) {
   const std::string folder = FETTLE_SOURCE_DIR "/etc/";
   EXPECT_TRUE(read(read_whole(folder + "fettled.yaml")).alone());

@@ -81,6 +81,11 @@ inline void tell_of_members(EngineStory& story) {
   story.tell(command::MemberBack{"m2"});
   story.tell(
       command::SetFacts{{.name = "edge", .incarnation = "i-edge", .role = MemberRole::Agent}});
+  story.tell(command::UpdateMembers{
+      .facts = {{.name = "edge2", .incarnation = "i-edge2", .role = MemberRole::Agent}},
+      .lost = {{"edge", "no link"}},
+      .back = {}});
+  story.tell(command::RemoveAgent{"edge2"});
   story.says("m2", "b", Verdict::Healthy);
   Spec next = whole_spec();
   next.services[0].nodes.pop_back();

@@ -17,25 +17,29 @@ class SmallGroup {
   /**
    * `hosts`: by member {address, run}, where `run` goes before its command; default: loopback.
    * `certified`: further names that get a certificate. `exec`: programs that each member may run.
+   * `agents`: further members, without a log. `zones`: by member.
    */
   static async make(scene, options) {
-    const { spec, names = NAMES, allow = {}, hosts = {}, certified = [], exec = [] } = options;
+    const { spec, names = NAMES, agents = [], zones = {}, allow = {}, hosts = {}, certified = [],
+      exec = [] } = options;
     const group = new SmallGroup();
     group.scene = scene;
     group.exec = exec;
     group.tls = path.join(scene.folder, 'tls');
     await runToEnd(FETTLE, [
-      'init', 'tls', '--cluster', 'test', '--member', [...names, ...certified].join(','),
+      'init', 'tls', '--cluster', 'test', '--member', [...names, ...agents, ...certified].join(','),
       '--out', group.tls,
     ]);
     group.members = [];
-    for (const name of names) {
+    for (const name of [...names, ...agents]) {
       const { address = '127.0.0.1', run = [] } = hosts[name] || {};
       group.members.push({
         name,
+        agent: agents.includes(name),
+        zone: zones[name] || '',
         address,
         run,
-        clusterPort: await freePort(),
+        clusterPort: agents.includes(name) ? null : await freePort(),
         apiPort: await freePort(),
         socket: path.join(scene.folder, `${name}.sock`),
         allow: allow[name] || [],
@@ -50,20 +54,22 @@ class SmallGroup {
   writeFile(member, more = {}) {
     const { folder } = this.scene;
     const one = { cert: member.name, file: member.name, tls: this.tls, ...member, ...more };
-    const voters = this.members.map(
+    const listen = one.agent ? '' : `cluster: "${one.address}:${one.clusterPort}", `;
+    const voters = this.members.filter(({ agent }) => !agent).map(
       ({ name, address, clusterPort }) => `    - {name: ${name}, address: "${address}:${clusterPort}"}\n`,
     );
     return this.scene.write(
       `members/${one.file}.yaml`,
       `node_name: ${one.name}
 data_dir: ${path.join(folder, 'data', one.file)}
-listen: {cluster: "${one.address}:${one.clusterPort}", api: "127.0.0.1:${one.apiPort}", socket: ${one.socket}}
+${one.zone ? `zone: ${one.zone}\n` : ''}listen: {${listen}api: "127.0.0.1:${one.apiPort}", socket: ${one.socket}}
 cluster:
   name: test
+  role: ${one.agent ? 'agent' : 'voter'}
   members:
 ${voters.join('')}\
 tls: {ca: ${one.tls}/ca.pem, cert: ${one.tls}/${one.cert}.pem, key: ${one.tls}/${one.cert}.key}
-spec: [${path.join(folder, 'conf.d', '*.yaml')}]
+spec: [${one.agent ? '' : path.join(folder, 'conf.d', '*.yaml')}]
 allow: {haproxy: [${one.allow.join(', ')}], exec: [${this.exec.map((one) => JSON.stringify(one)).join(', ')}]}
 `,
     );
