@@ -84,7 +84,7 @@ void add_nodes(Applying& ap) {
 
 std::size_t observer_count(const State& state, const ServiceSpec& service) {
   const std::size_t wanted = service.observers == 0 ? 3 : service.observers;
-  return std::min(wanted, live_members(state).size());
+  return std::min(wanted, live_count(state));
 }
 
 /// One of the live members at the service's director, or nobody.
@@ -166,7 +166,7 @@ void assign_observers(Applying& ap) {
   for (const auto& [name, facts] : ap.state.members) {
     if (is_live(ap.state, name)) members.push_back({name, facts.zone});
   }
-  const Ring ring(std::move(members));
+  const Ring& ring = ap.ring.of(std::move(members));
   for (const ServiceSpec& service : ap.state.spec.services) {
     const std::string at_director = observer_at_director(ap.state, service);
     const std::size_t count = observer_count(ap.state, service);

@@ -10,6 +10,7 @@
 
 #include "core/effect.h"
 #include "core/kind.h"
+#include "core/ring.h"
 #include "core/state.h"
 
 namespace fettle::core {
@@ -19,6 +20,7 @@ struct Applying {
   const std::map<std::string, KindSpec>& actions;
   Index index;
   std::vector<Effect>& effects;
+  RingCache& ring;
   std::uint32_t events = 0;
   std::set<std::string> touched;  // services whose nodes are weighed anew at the end
 

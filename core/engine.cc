@@ -317,7 +317,11 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
     hash_if_due(before, applied);
     return applied;
   }
-  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
+  Applying ap{.state = state_,
+              .actions = actions_,
+              .index = index,
+              .effects = applied.effects,
+              .ring = ring_};
   pass_time(ap);
   if (due <= state_.now) touch_all(ap);
   applied.answer = carry_out(ap, entry.command);
@@ -332,7 +336,11 @@ Applied Engine::configure(Index index, const std::vector<std::string>& servers) 
   Applied applied;
   state_.applied = index;
   if (state_.level < kLevel2 || state_.cluster.empty()) return applied;
-  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = applied.effects};
+  Applying ap{.state = state_,
+              .actions = actions_,
+              .index = index,
+              .effects = applied.effects,
+              .ring = ring_};
   configure_members(ap, servers);
   settle(ap);
   return applied;
@@ -342,7 +350,8 @@ void Engine::keep_only(Index index, const std::string& survivor) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
   std::vector<Effect> effects;
   state_.applied = index;
-  Applying ap{.state = state_, .actions = actions_, .index = index, .effects = effects};
+  Applying ap{
+      .state = state_, .actions = actions_, .index = index, .effects = effects, .ring = ring_};
   core::keep_only(ap, survivor);
 }
 

@@ -18,6 +18,7 @@
 #include "core/command.h"
 #include "core/effect.h"
 #include "core/kind.h"
+#include "core/ring.h"
 #include "core/state.h"
 
 namespace fettle::core {
@@ -78,6 +79,7 @@ class Engine {
 
   static constexpr std::size_t kHashesKept = 16;
   State state_;
+  RingCache ring_;
   std::map<std::string, KindSpec> actions_;
   std::uint32_t supported_;
   std::set<std::pair<Time, std::string>> client_ages_;  // of state_.clients, the oldest first

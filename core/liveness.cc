@@ -19,7 +19,7 @@ ClientAnswer check_loss(const State& state, const std::string& member) {
     return refused(Code::NotFound, member + " is not a member");
   }
   if (state.lost.contains(member)) return {.text = "known to be lost"};
-  if (state.members.size() - state.lost.size() <= 1) {
+  if (live_count(state) <= 1) {
     return refused(Code::Conflict, member + " is the last live member");
   }
   return {};
@@ -30,6 +30,8 @@ ClientAnswer check_loss(const State& state, const std::string& member) {
 bool is_live(const State& state, const std::string& member) {
   return state.members.contains(member) && !state.lost.contains(member);
 }
+
+std::size_t live_count(const State& state) { return state.members.size() - state.lost.size(); }
 
 std::vector<std::string> live_members(const State& state) {
   std::vector<std::string> live;

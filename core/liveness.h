@@ -14,6 +14,8 @@ namespace fettle::core {
 
 /// A member of the group that is not committed as lost.
 bool is_live(const State& state, const std::string& member);
+/// How many they are.
+std::size_t live_count(const State& state);
 /// By name.
 std::vector<std::string> live_members(const State& state);
 

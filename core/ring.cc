@@ -16,22 +16,64 @@ std::uint64_t place(const std::string& text) { return Rng{stable_hash(text)}.nex
 
 }  // namespace
 
+bool Ring::before(const Point& a, const Point& b) {
+  return std::tie(a.hash, a.member) < std::tie(b.hash, b.member);
+}
+
 Ring::Ring(std::vector<RingMember> members) : members_(std::move(members)) {
   std::ranges::sort(members_, {}, &RingMember::name);
   points_.reserve(members_.size() * kPointsPerMember);
-  std::map<std::string, std::size_t> zones;
+  for (std::size_t m = 0; m < members_.size(); ++m) add_points(m);
+  std::ranges::sort(points_, before);
+  number_zones();
+}
+
+/// Both lists are by name, so who stays keeps its order among those who stay.
+Ring::Ring(const Ring& old, std::vector<RingMember> members) : members_(std::move(members)) {
+  std::ranges::sort(members_, {}, &RingMember::name);
+  constexpr std::size_t kGone = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> now(old.members_.size(), kGone);  // by the old number
+  std::size_t o = 0;
   for (std::size_t m = 0; m < members_.size(); ++m) {
-    const std::size_t zone = zones.emplace(members_[m].zone, zones.size()).first->second;
+    while (o < now.size() && old.members_[o].name < members_[m].name) ++o;
+    if (o < now.size() && old.members_[o].name == members_[m].name) {
+      now[o] = m;
+    } else {
+      add_points(m);
+    }
+  }
+  std::vector<Point> fresh = std::exchange(points_, {});
+  std::ranges::sort(fresh, before);
+  std::vector<Point> kept;
+  kept.reserve(old.points_.size());
+  for (const Point& point : old.points_) {
+    if (now[point.member] != kGone) kept.push_back({point.hash, now[point.member]});
+  }
+  points_.resize(kept.size() + fresh.size());
+  std::ranges::merge(kept, fresh, points_.begin(), before);
+  number_zones();
+}
+
+void Ring::add_points(std::size_t member) {
+  for (std::uint32_t i = 0; i < kPointsPerMember; ++i) {
+    points_.push_back({place(members_[member].name + "#" + std::to_string(i)), member});
+  }
+}
+
+void Ring::number_zones() {
+  std::map<std::string, std::size_t> zones;
+  for (const RingMember& member : members_) {
+    const std::size_t zone = zones.emplace(member.zone, zones.size()).first->second;
     zone_of_.push_back(zone);
     zone_sizes_.resize(zones.size());
     ++zone_sizes_[zone];
-    for (std::uint32_t i = 0; i < kPointsPerMember; ++i) {
-      points_.push_back({place(members_[m].name + "#" + std::to_string(i)), m});
-    }
   }
-  std::ranges::sort(points_, [](const Point& a, const Point& b) {
-    return std::tie(a.hash, a.member) < std::tie(b.hash, b.member);
-  });
+}
+
+const Ring& RingCache::of(std::vector<RingMember> members) {
+  std::ranges::sort(members, {}, &RingMember::name);
+  if (members != ring_.members()) ring_ = Ring(ring_, std::move(members));
+  return ring_;
 }
 
 /// Goes round the ring once for every observer that a zone gives: in round r each zone with more

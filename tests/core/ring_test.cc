@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/rng.h"
+
 namespace fettle::core {
 namespace {
 
@@ -130,6 +132,25 @@ TEST(Ring, WhereMembersAreFewAllOfThemWatch) {
   EXPECT_EQ(Ring(std::vector<RingMember>{{"alone", ""}}).observers("chat-a", 3, ""),
             std::vector<std::string>{"alone"});
   EXPECT_TRUE(Ring(std::vector<RingMember>{}).observers("chat-a", 3, "").empty());
+}
+
+TEST(Ring, MadeFromAnOldOneItIsTheSame) {
+  RingCache cache;
+  Rng rng(7);
+  std::vector<RingMember> all = members(40, 3);
+  for (int turn = 0; turn < 60; ++turn) {
+    std::vector<RingMember> now;
+    for (const RingMember& member : all) {
+      if (rng.chance(70)) now.push_back(member);
+    }
+    if (!now.empty() && rng.chance(30)) now.back().zone = "elsewhere";
+    const Ring fresh(now);
+    const Ring& kept = cache.of(now);
+    for (int n = 0; n < 50; ++n) {
+      const std::string node = "node-" + std::to_string(n);
+      ASSERT_EQ(kept.observers(node, 3, ""), fresh.observers(node, 3, "")) << turn;
+    }
+  }
 }
 
 }  // namespace
