@@ -88,7 +88,11 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
   const core::Run& run = state.runs.at(task.key.run);
   const RunFacts& facts = runs_.at(run.id);
   const auto deadline = run.steps.at(task.key.step).deadline;
-  if (!attempts_.try_emplace(task.key, Attempt{index, deadline}).second) {
+  const auto node = state.nodes.find(run.node);
+  const bool was_out = node != state.nodes.end() && (node->second.isolation_in_doubt ||
+                                                     node->second.admin != core::Admin::InService);
+  const Attempt attempt{.decided = index, .deadline = deadline, .was_out = was_out};
+  if (!attempts_.try_emplace(task.key, attempt).second) {
     broken(key + " is decided once more" + at(index) + ": an attempt has a key of its own");
   }
   open_.insert(task.key);
@@ -113,9 +117,7 @@ void Decisions::isolates(Index index, const core::State& state, const core::Task
   if (task.action != "traffic.isolate" || task.key.attempt > 1) return;
   const core::Run& run = state.runs.at(task.key.run);
   const RunFacts& facts = runs_.at(run.id);
-  const core::NodeState& node = state.nodes.at(run.node);
-  const bool was_out = node.admin != core::Admin::InService || node.isolation_in_doubt;
-  if (facts.forced || facts.reasserts || was_out) return;
+  if (facts.forced || facts.reasserts || attempts_.at(task.key).was_out) return;
   const core::ServiceSpec& service = *core::find_service(state.spec, run.service);
   const auto count = static_cast<std::size_t>(std::ranges::count_if(
       service.nodes, [&](const core::NodeSpec& one) { return out_by_log(state, one.name); }));

@@ -31,6 +31,7 @@ class Decisions {
     Index decided;
     core::Time deadline;
     bool open = true;
+    bool was_out = false;  // its node, by the log: what it isolates counted before
   };
   struct Limits {
     std::uint32_t max_isolated = 0;

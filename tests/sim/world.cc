@@ -309,8 +309,8 @@ std::string World::not_converged(const core::State& state, const std::string& na
   // Adopted as a person's at one of them: one that was changed by hand, or that the spec left and
   // named again while it still held the node out.
   const bool may_be_adopted = profile_.meddles || checks_.decisions().directors_moved();
-  const bool apart = hosts.size() > 1 && may_be_adopted &&
-                     (profile_.meddles || node.owner == core::Owner::Person);
+  const bool apart =
+      hosts.size() > 1 && may_be_adopted && (profile_.meddles || node.owner == core::Owner::Person);
   for (const std::string& host : hosts) {
     const bool out = directors_.at(host)->is_out(name);
     if (apart || out == (node.admin != core::Admin::InService)) continue;
