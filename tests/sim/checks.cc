@@ -34,7 +34,8 @@ void Checks::isolates(const std::string& host, const std::string& node, const co
   if (!decisions_.in_spec_since(node, attempt->decided)) return;
   out_freely_.insert(node);
   // What the log holds as out already was decided before, by the limits of then.
-  const bool counted = run->reasserts || (attempt->was_out && decisions_.revision() > 1);
+  const bool kept_out = attempt->was_out || (run->by_person && run->was_out);
+  const bool counted = run->reasserts || (kept_out && decisions_.revision() > 1);
   if (!forced_ && !counted) counts_as_out(node, *run, attempt->decided);
 }
 
