@@ -30,7 +30,13 @@ TaskState first_state(const State& state, const std::string& host) {
 
 Result<std::vector<Share>> director_shares(const Applying& ap, const Run& run,
                                            const ServiceSpec& service, const NodeSpec& spec) {
-  const auto hosts = run.hosts.empty() ? director_hosts(ap.state, service) : run.hosts;
+  auto hosts = director_hosts(ap.state, service);
+  if (!run.hosts.empty()) {  // and the spec may have taken the director from them since
+    std::erase_if(hosts, [&](const std::string& host) {
+      return std::ranges::find(run.hosts, host) == run.hosts.end();
+    });
+    if (hosts.empty()) return fail(Code::NotFound, run.hosts.front() + " is no director any more");
+  }
   if (hosts.empty()) {
     return fail(Code::Refused,
                 "no member's allow-list holds " + text_option(service.traffic.options, "socket"));

@@ -237,8 +237,9 @@ void settle(Applying& ap) {
       const ServiceSpec* spec = ap.service(service);
       if (spec == nullptr) continue;
       update_panic(ap, service);
+      // What is out at a director counts before anything is decided.
+      for (const NodeSpec& node : spec->nodes) reconcile(ap, node.name);
       for (const NodeSpec& node : spec->nodes) {
-        reconcile(ap, node.name);
         weigh(ap, node.name);
         update_blind(ap, node.name);
         alert_if_due(ap, node.name);

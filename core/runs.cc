@@ -190,7 +190,10 @@ std::optional<std::string> why_wait(const Applying& ap, const Run& run, const St
   if (auto freeze = frozen(ap.state, run.service)) return freeze;
   if (auto panic = panic_hold(ap.state, run.service)) return std::move(panic->reason);
   if (spec.action == "traffic.isolate") {
-    const auto reasons = why_not_isolate(ap.state, run.node);
+    // A further attempt keeps to the limits of now: those of the first may have been wider.
+    const bool again = run.steps[run.step].attempt > 0;
+    const auto reasons =
+        again ? why_not_order_isolation(ap.state, run.node) : why_not_isolate(ap.state, run.node);
     if (!reasons.empty()) return reasons.front();
   }
   return is_traffic(spec.action) ? why_stale(ap.state, run.node) : std::nullopt;

@@ -34,7 +34,9 @@ void Checks::isolates(const std::string& host, const std::string& node, const co
   if (!decisions_.in_spec_since(node, attempt->decided)) return;
   out_freely_.insert(node);
   // What the log holds as out already was decided before, by the limits of then.
-  if (!forced_ && !run->reasserts) counts_as_out(node, *run, attempt->decided);
+  const bool kept_out = attempt->was_out || (run->by_person && run->was_out);
+  const bool counted = run->reasserts || (kept_out && decisions_.revision() > 1);
+  if (!forced_ && !counted) counts_as_out(node, *run, attempt->decided);
 }
 
 void Checks::counts_as_out(const std::string& node, const Decisions::RunFacts& run, Index decided) {
@@ -50,7 +52,8 @@ void Checks::counts_as_out(const std::string& node, const Decisions::RunFacts& r
              std::to_string(limits.max_isolated) + " may be");
     }
     if (!run.by_person && count >= limits.nodes) {
-      broken("Fettle took out " + node + ", the last node of " + service.name);
+      broken("Fettle took out " + node + ", the last node of " + service.name + ": " +
+             std::to_string(count) + " of " + std::to_string(limits.nodes) + " are out");
     }
   }
 }

@@ -12,10 +12,16 @@ std::string at(Index index) { return " at index " + std::to_string(index.value);
 
 std::uint64_t hash_of(const core::PlaybookSpec& playbook) { return stable_hash(encode(playbook)); }
 
-/// Out by the log, or decided to be.
+/// Out by the log.
+bool is_out(const core::State& state, const std::string& name) {
+  const auto node = state.nodes.find(name);
+  if (node == state.nodes.end()) return false;
+  return node->second.admin != core::Admin::InService || node->second.isolation_in_doubt;
+}
+
+/// Or decided to be.
 bool out_by_log(const core::State& state, const std::string& name) {
-  const core::NodeState& node = state.nodes.at(name);
-  if (node.admin != core::Admin::InService || node.isolation_in_doubt) return true;
+  if (is_out(state, name)) return true;
   return std::ranges::any_of(state.runs, [&](const auto& entry) {
     const core::Run& run = entry.second;
     if (run.node != name || core::is_over(run.state) || run.step >= run.steps.size()) return false;
@@ -49,7 +55,7 @@ void Decisions::applied(Index index, const core::Engine& engine, const core::App
     if (const auto* happened = std::get_if<core::effect::Happened>(&effect)) {
       const core::Event& event = happened->event;
       if (event.kind == "spec.applied") takes_spec(index, state);
-      if (event.kind == "run.started") began(index, state.runs.at(event.run.value()));
+      if (event.kind == "run.started") began(index, state, state.runs.at(event.run.value()));
       if (event.kind == "level.raised") raises_level(state);
       if (event.kind == "member.lost") ++counts_[Count::MembersLost];
       if (event.value == "late answer") ++counts_[Count::LateAnswers];
@@ -62,8 +68,6 @@ void Decisions::applied(Index index, const core::Engine& engine, const core::App
 }
 
 void Decisions::takes_spec(Index index, const core::State& state) {
-  const auto hosts = [](const core::Spec& spec) { return spec.services.front().traffic.hosts; };
-  if (revision_ > 0 && hosts(spec_) != hosts(state.spec)) directors_moved_ = true;
   spec_ = state.spec;
   revision_ = state.revision;
   ++counts_[Count::SpecChanges];
@@ -74,11 +78,12 @@ void Decisions::takes_spec(Index index, const core::State& state) {
   }
 }
 
-void Decisions::began(Index index, const core::Run& run) {
+void Decisions::began(Index index, const core::State& state, const core::Run& run) {
   runs_[run.id] = {.began = index,
                    .by_person = run.by_person,
                    .forced = run.force,
                    .reasserts = run.playbook.name == "builtin-reassert",
+                   .was_out = is_out(state, run.node),
                    .playbook = hash_of(run.playbook),
                    .pinned = run.playbook};
 }
@@ -88,7 +93,8 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
   const core::Run& run = state.runs.at(task.key.run);
   const RunFacts& facts = runs_.at(run.id);
   const auto deadline = run.steps.at(task.key.step).deadline;
-  if (!attempts_.try_emplace(task.key, Attempt{index, deadline}).second) {
+  const Attempt attempt{.decided = index, .deadline = deadline, .was_out = is_out(state, run.node)};
+  if (!attempts_.try_emplace(task.key, attempt).second) {
     broken(key + " is decided once more" + at(index) + ": an attempt has a key of its own");
   }
   open_.insert(task.key);
@@ -113,9 +119,8 @@ void Decisions::isolates(Index index, const core::State& state, const core::Task
   if (task.action != "traffic.isolate" || task.key.attempt > 1) return;
   const core::Run& run = state.runs.at(task.key.run);
   const RunFacts& facts = runs_.at(run.id);
-  const core::NodeState& node = state.nodes.at(run.node);
-  const bool was_out = node.admin != core::Admin::InService || node.isolation_in_doubt;
-  if (facts.forced || facts.reasserts || was_out) return;
+  if (facts.forced || facts.reasserts || attempts_.at(task.key).was_out) return;
+  if (facts.by_person && facts.was_out) return;  // it was kept out; a restore under way came first
   const core::ServiceSpec& service = *core::find_service(state.spec, run.service);
   const auto count = static_cast<std::size_t>(std::ranges::count_if(
       service.nodes, [&](const core::NodeSpec& one) { return out_by_log(state, one.name); }));

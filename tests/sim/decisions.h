@@ -24,6 +24,7 @@ class Decisions {
     bool by_person = false;
     bool forced = false;
     bool reasserts = false;      // what the log holds already, at a director that lost it
+    bool was_out = false;        // its node, by the log
     std::uint64_t playbook = 0;  // its bytes' hash
     core::PlaybookSpec pinned;
   };
@@ -31,6 +32,7 @@ class Decisions {
     Index decided;
     core::Time deadline;
     bool open = true;
+    bool was_out = false;  // its node, by the log: what it isolates counted before
   };
   struct Limits {
     std::uint32_t max_isolated = 0;
@@ -49,8 +51,6 @@ class Decisions {
   std::uint64_t revision() const { return revision_; }
   /// Of the newest spec.
   bool is_director(const std::string& host) const;
-  /// Some spec named other hosts of directors than the one before.
-  bool directors_moved() const { return directors_moved_; }
   /// The node stands in every spec since before `index`.
   bool in_spec_since(const std::string& node, Index index) const;
   /// The widest that were in force at `index` or later.
@@ -65,7 +65,7 @@ class Decisions {
     if (violation_.empty()) violation_ = std::move(what);
   }
   void takes_spec(Index index, const core::State& state);
-  void began(Index index, const core::Run& run);
+  void began(Index index, const core::State& state, const core::Run& run);
   void performs(Index index, const core::State& state, const core::Task& task);
   void isolates(Index index, const core::State& state, const core::Task& task);
   void raises_level(const core::State& state);
@@ -74,7 +74,6 @@ class Decisions {
   Counts& counts_;
   core::Spec spec_;
   std::uint64_t revision_ = 0;
-  bool directors_moved_ = false;
   std::map<std::string, Index> joined_;                    // nodes of the spec
   std::map<std::string, std::map<Index, Limits>> limits_;  // by service, since
   std::map<RunId, RunFacts> runs_;

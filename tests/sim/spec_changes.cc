@@ -42,7 +42,9 @@ void SpecChanges::change() {
   if (rng_.chance(40)) alter(apply.spec);
   apply.any_base = rng_.chance(60);
   apply.prune = rng_.chance(85);
-  world_.note("person", "applies another spec");
+  std::string nodes;
+  for (const core::NodeSpec& node : apply.spec.services.front().nodes) nodes += " " + node.name;
+  world_.note("person", "applies another spec:" + nodes);
   world_.ask_for(std::move(apply));
 }
 

@@ -305,14 +305,15 @@ std::string World::not_converged(const core::State& state, const std::string& na
                     core::failure_hold(state, "builtin-restore", name).has_value();
   if (held || node.isolation_in_doubt || left_to_a_person(state, name)) return "";
   const auto& hosts = core::find_service(state.spec, node.service)->traffic.hosts;
-  // Adopted as a person's at one of them: one that was changed by hand, or that the spec left and
-  // named again while it still held the node out.
-  const bool may_be_adopted = profile_.meddles || checks_.decisions().directors_moved();
-  const bool apart =
-      hosts.size() > 1 && may_be_adopted && (profile_.meddles || node.owner == core::Owner::Person);
+  // Adopted as a person's at one of them: changed by hand, or still held out there from a time when
+  // the spec did not name the node or the director.
+  const bool found_out = checks_.decisions().revision() > 1 && node.owner == core::Owner::Person;
+  const bool apart = hosts.size() > 1 && (profile_.meddles || found_out);
   for (const std::string& host : hosts) {
     const bool out = directors_.at(host)->is_out(name);
     if (apart || out == (node.admin != core::Admin::InService)) continue;
+    // It missed a restore, and what is down is not put back.
+    if (!up && out && node.pending_hosts.contains(host)) continue;
     return name + " is " + std::string(to_string(node.admin)) + ", but the director of " + host +
            " has it " + (out ? "out" : "in");
   }
