@@ -228,11 +228,12 @@ const Member* World::only_leader() const {
 
 namespace {
 
-/// The last run on the node failed: what its directors hold is for a person to settle. What keeps
-/// out a node whose restore a person cancelled is no new decision.
+/// The last run on the node failed: what its directors hold is for a person to settle. What differs
+/// at a director because a person cancelled its re-assertion is no new decision.
 bool left_to_a_person(const core::State& state, const std::string& node) {
   for (auto run = state.runs.rbegin(); run != state.runs.rend(); ++run) {
-    if (run->second.node != node || run->second.playbook.name == "builtin-reassert") continue;
+    const bool reasserts = run->second.playbook.name == "builtin-reassert";
+    if (run->second.node != node || (reasserts && !run->second.cancelled_by_person)) continue;
     return run->second.state == core::RunState::Failed || run->second.cancelled_by_person;
   }
   return false;
