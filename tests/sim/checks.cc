@@ -92,6 +92,10 @@ void Checks::happened(Index index, const core::Event& event, const core::Engine&
   } else if (event.kind == "run.started") {
     run_started(index, event, engine);
   } else if (event.kind == "spec.applied") {
+    // What is out at a director that comes into the spec is not Fettle's: it is taken as found.
+    for (auto& [node, hosts] : out_) {
+      for (const std::string& host : decisions_.new_directors()) hosts.erase(host);
+    }
     no_longer_out();
   } else if (event.kind == "member.lost") {
     lost_.insert(event.value);

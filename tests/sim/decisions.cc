@@ -68,6 +68,12 @@ void Decisions::applied(Index index, const core::Engine& engine, const core::App
 }
 
 void Decisions::takes_spec(Index index, const core::State& state) {
+  new_directors_.clear();
+  for (const core::ServiceSpec& service : state.spec.services) {
+    for (const std::string& host : service.traffic.hosts) {
+      if (!is_director(host)) new_directors_.insert(host);
+    }
+  }
   spec_ = state.spec;
   revision_ = state.revision;
   ++counts_[Count::SpecChanges];

@@ -51,6 +51,8 @@ class Decisions {
   std::uint64_t revision() const { return revision_; }
   /// Of the newest spec.
   bool is_director(const std::string& host) const;
+  /// Those that the spec before it did not name.
+  const std::set<std::string>& new_directors() const { return new_directors_; }
   /// The node stands in every spec since before `index`.
   bool in_spec_since(const std::string& node, Index index) const;
   /// The widest that were in force at `index` or later.
@@ -76,6 +78,7 @@ class Decisions {
   std::uint64_t revision_ = 0;
   std::map<std::string, Index> joined_;                    // nodes of the spec
   std::map<std::string, std::map<Index, Limits>> limits_;  // by service, since
+  std::set<std::string> new_directors_;
   std::map<RunId, RunFacts> runs_;
   std::map<core::TaskKey, Attempt> attempts_;
   std::set<core::TaskKey> open_;

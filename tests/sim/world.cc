@@ -309,7 +309,7 @@ std::string World::not_converged(const core::State& state, const std::string& na
   // Adopted as a person's at one of them: changed by hand, or still held out there from a time when
   // the spec did not name the node or the director.
   const bool found_out = checks_.decisions().revision() > 1 && node.owner == core::Owner::Person;
-  const bool apart = hosts.size() > 1 && (profile_.meddles || found_out);
+  const bool apart = found_out || (hosts.size() > 1 && profile_.meddles);
   for (const std::string& host : hosts) {
     const bool out = directors_.at(host)->is_out(name);
     if (apart || out == (node.admin != core::Admin::InService)) continue;
