@@ -289,3 +289,8 @@ void fields(Archive& ar, StateRead& v) {
 }
 
 }  // namespace fettle::daemon::wire
+
+/// Frames hold nearly all of our types: what encodes them is compiled once, in wire.cc.
+extern template std::string fettle::encode(const fettle::daemon::wire::Frame&);
+extern template fettle::Result<fettle::daemon::wire::Frame>
+    fettle::decode<fettle::daemon::wire::Frame>(std::string_view);
