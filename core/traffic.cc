@@ -1,6 +1,9 @@
 #include "core/traffic.h"
 
+#include <algorithm>
+
 #include "core/limits.h"
+#include "core/runs.h"
 #include "core/troubles.h"
 
 namespace fettle::core {
@@ -46,6 +49,14 @@ void restored(Applying& ap, const Run& run) {
   set_admin(ap, run.node, Admin::InService, Owner::Nobody, run.steps[run.step].reason);
 }
 
+/// The spec, which may have changed while an attempt was open, has a director of the service there.
+bool steers(const Applying& ap, const std::string& host, const std::string& service) {
+  const ServiceSpec* spec = ap.service(service);
+  if (spec == nullptr) return false;
+  const auto hosts = director_hosts(ap.state, *spec);
+  return std::ranges::find(hosts, host) != hosts.end();
+}
+
 /// The hosts that confirmed are in the wanted state; those out of reach must be brought there.
 void update_pending(Applying& ap, const Run& run, const AttemptEnd& end) {
   NodeState& node = ap.state.nodes.at(run.node);
@@ -56,6 +67,7 @@ void update_pending(Applying& ap, const Run& run, const AttemptEnd& end) {
                   run.node + " is as the log wants it again at " + task.host);
   }
   for (const std::string& host : end.absent) {
+    if (!steers(ap, host, run.service)) continue;
     node.pending_hosts.insert(host);
     open_trouble(ap, "director/" + host + "/" + run.service,
                  "the director of " + run.service + " on " + host +
@@ -97,8 +109,8 @@ void remember_director(Applying& ap, const Run& run, const TaskProgress& task,
   const auto found = server_admin_from(text_option(result.output, "found"));
   const auto set = server_admin_from(text_option(result.output, "set"));
   const std::string process = text_option(result.output, "pid");
-  if (process.empty() || !set) {
-    holds.erase(task.host);  // it told nothing: the next look at its director tells
+  if (process.empty() || !set || !steers(ap, task.host, run.service)) {
+    holds.erase(task.host);  // the next look at its director tells, if it ever has one again
     return;
   }
   const auto before = holds.find(task.host);

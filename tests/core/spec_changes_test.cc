@@ -69,5 +69,26 @@ TEST(SpecChanges, ARunActsAtNoHostThatIsNoDirectorAnyMore) {
   EXPECT_EQ(story.last_run().reason, "m2 is no director any more");
 }
 
+TEST(SpecChanges, WhatALateAnswerTellsOfADirectorThatLeftTheSpecIsNotTakenForKnown) {
+  Spec both = wider_spec(1, {"a", "b", "c"});
+  both.services[0].traffic.hosts = {"m1", "m2"};
+  EngineStory story(both);
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
+  Spec moved = both;
+  moved.services[0].traffic.hosts = {"m1"};
+  story.tell(command::ApplySpec{.spec = moved, .by = "ann"});
+  story.host_answers("m2", TaskState::Done, {{"pid", "9"}, {"found", "ready"}, {"set", "maint"}});
+  ASSERT_EQ(story.node("a").admin, Admin::Isolated);
+  story.all_say("a", Verdict::Healthy, Outcome::Pass);
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "maint"}, {"set", "ready"}});
+  ASSERT_EQ(story.node("a").admin, Admin::InService);
+  story.tell(command::ApplySpec{.spec = both, .by = "ann"});
+  story.sees("m2", "9", {{"a", ServerAdmin::Maint}});
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "as it is found there";
+  EXPECT_EQ(story.node("a").owner, Owner::Person);
+}
+
 }  // namespace
 }  // namespace fettle::core
