@@ -122,6 +122,11 @@ test('bad files say every place, exit 2 and start nothing', { timeout: 30000 }, 
       /exit 2\n[^]*chat\.yaml:12:1: recievers: .*did you mean "receivers"/,
     );
     await assert.rejects(runToEnd(FETTLE, ['validate', '-f', files.spec]), /exit 2\n[^]*recievers/);
+    fs.writeFileSync(files.spec, `version: 1\n#${'x'.repeat(1 << 20)}\n`);
+    await assert.rejects(
+      runToEnd(FETTLED, ['--config', files.member]),
+      /exit 2\n[^]*chat\.yaml:1:1: the file is larger/,
+    );
     await assert.rejects(
       runToEnd(FETTLE, ['--socket', path.join(scene.folder, 'none.sock'), 'status']),
       /exit 3\n/,
