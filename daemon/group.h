@@ -102,6 +102,7 @@ class Group final : public GroupSide {
   void restore(const raft::Snapshot& snapshot);
   void compact();
   void apply(const raft::Entry& entry);
+  void tell_new_leader(const raft::Entry& first);
   void apply_configuration(const raft::Entry& entry);
   void answer_write(const raft::Entry& entry, const core::ClientAnswer& answer);
   void stepped(bool role_changed);
