@@ -139,6 +139,7 @@ void Group::load(const raft::Snapshot& snapshot) {
   const Status loaded = engine_.load(snapshot.data);
   if (!loaded && loaded.error().code == Code::Refused) halt("the snapshot: " + loaded.error().what);
   FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot whose checksum is right is readable");
+  term_starts_ = {{snapshot.meta.index, snapshot.meta.term}};
 }
 
 void Group::restore(const raft::Snapshot& snapshot) {
@@ -167,6 +168,7 @@ void Group::compact() {
 
 void Group::apply(const raft::Entry& entry) {
   log_bytes_ += entry.data.size();
+  remember_term(entry);
   if (entry.kind == raft::EntryKind::Configuration) return apply_configuration(entry);
   if (entry.kind == raft::EntryKind::Noop) return tell_new_leader(entry);
   const auto decoded = core::decode_entry(entry.data);
@@ -325,7 +327,8 @@ void Group::deliver(const std::string& key) {
     return;
   }
   to_work([this, spec = *receiver, key,
-           body = api::webhook_body(state, alert->second, io::Loop::wall_now())] {
+           body = api::webhook_body(state, alert->second, io::Loop::wall_now(),
+                                    [this](Index index) { return term_at(index); })] {
     events_.deliver(spec, key, body);
   });
 }

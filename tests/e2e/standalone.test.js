@@ -96,6 +96,7 @@ test('a person isolates and restores over the local socket; the last node stays'
       const began = performance.now();
       const run = await ask(files, 'isolate', 'chat-a', '--reason', 'a new disk');
       assert.strictEqual(run.state, 'succeeded');
+      assert.strictEqual(run.fence.term, (await ask(files, 'status')).cluster.term);
       assert.ok(watch.changes.some((one) => one.server === 'chat-a' && one.at >= began));
       await assert.rejects(ask(files, 'isolate', 'chat-b'), /exit 4\n[^]*last_node/);
       await assert.rejects(ask(files, 'isolate', 'chat-x'), /exit 4\n[^]*chat-x/);
