@@ -161,6 +161,10 @@ Result<std::vector<core::SourceFile>> files_of(const Request& request) {
   if (!request.content_type.starts_with("application/json")) {
     return std::vector<core::SourceFile>{{"spec.yaml", request.body}};
   }
+  const json given = json::parse(request.body, nullptr, false);
+  if (given.is_object() && given.contains("version")) {  // the spec itself: JSON is YAML
+    return std::vector<core::SourceFile>{{"spec.json", request.body}};
+  }
   FETTLE_TRY(const json body, body_of(request, {"files"}));
   const auto list = body.find("files");
   if (list == body.end() || !list->is_array() || list->size() > kFilesMax) {

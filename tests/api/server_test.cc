@@ -307,6 +307,18 @@ TEST_F(Api, ADryRunShowsTheDifferenceAndCommitsNothing) {
   });
 }
 
+TEST_F(Api, ASpecThatIsJsonIsTakenAsItIs) {
+  server.on_loop([](FakeBackend& backend, Server&) { backend.outcome.spec = example_spec(); });
+  const std::string spec = R"({"version":1,"services":[]})";
+  EXPECT_EQ(
+      local().post("/v1/spec?dry_run=true", spec, "Content-Type: application/json\r\n").status,
+      200);
+  server.on_loop([&spec](FakeBackend& backend, Server&) {
+    EXPECT_EQ(backend.parsed.at(0).at(0).name, "spec.json");
+    EXPECT_EQ(backend.parsed.at(0).at(0).text, spec);
+  });
+}
+
 TEST_F(Api, EveryErrorOfASpecIsAnswered) {
   server.on_loop([](FakeBackend& backend, Server&) {
     backend.outcome.errors = {"a.yaml:1:1: first", "a.yaml:2:1: second"};
