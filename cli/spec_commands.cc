@@ -74,7 +74,9 @@ int apply(const Common& common, const SpecOptions& options) {
     return 0;
   }
   const std::string base = (*planned)["revision"].dump();
-  const auto applied = send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : ""));
+  const std::string force = options.force.empty() ? "" : "&force=" + options.force;
+  const auto applied =
+      send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : "") + force);
   if (!applied) return say(applied.error());
   if (people) {
     std::printf("%s\n", applied->value("message", "").c_str());

@@ -288,9 +288,18 @@ TEST_F(Api, ASpecIsParsedComparedAndCommitted) {
   const auto command = only_command<core::command::ApplySpec>();
   EXPECT_EQ(command.base, 3U);
   EXPECT_FALSE(command.any_base);
-  EXPECT_TRUE(command.prune);
+  EXPECT_EQ(command.removal, core::command::Removal::Prune);
   server.on_loop(
       [](FakeBackend& backend, Server&) { EXPECT_EQ(backend.parsed.at(0).at(0).name, "a.yaml"); });
+}
+
+TEST_F(Api, WhatFettleHoldsIsAbandonedOnlyWhereThatIsSaid) {
+  server.on_loop([](FakeBackend& backend, Server&) { backend.outcome.spec = example_spec(); });
+  for (const char* wrong : {"force=abandon", "prune=true&force=maybe"}) {
+    EXPECT_EQ(local().post(std::string("/v1/spec?") + wrong, "version: 1\n").status, 400) << wrong;
+  }
+  EXPECT_EQ(local().post("/v1/spec?prune=true&force=abandon", "version: 1\n").status, 200);
+  EXPECT_EQ(only_command<core::command::ApplySpec>().removal, core::command::Removal::Abandon);
 }
 
 TEST_F(Api, ADryRunShowsTheDifferenceAndCommitsNothing) {

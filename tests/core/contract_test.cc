@@ -149,9 +149,24 @@ TEST(SpecChange, ANodeThatFettleHoldsIsolatedCannotBeRemoved) {
   story.all_say("a", Verdict::Down, Outcome::Refused);
   story.done("7", "ready", "maint");
   const ClientAnswer answer =
-      story.tell(command::ApplySpec{.spec = story_spec({"b"}), .prune = true, .by = "ann"});
+      story.tell(command::ApplySpec{.spec = story_spec({"b"}), .removal = command::Removal::Prune});
   EXPECT_EQ(answer.code, Code::Conflict);
   EXPECT_EQ(story.engine.state().revision, 1U);
+}
+
+TEST(SpecChange, ForcedANodeThatFettleHoldsIsolatedIsAbandonedAsItIs) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  const command::ApplySpec forced{.spec = story_spec({"b"}), .removal = command::Removal::Abandon};
+  EXPECT_EQ(level_of(forced), kLevel2);
+  EXPECT_EQ(story.tell(forced).code, Code::Refused) << "the group is not at that level yet";
+  story.raise();
+  EXPECT_TRUE(story.tell(forced).ok);
+  EXPECT_FALSE(story.engine.state().nodes.contains("a"));
+  EXPECT_EQ(story.performed.size(), 1U) << "its director is left alone";
+  EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
 TEST(Relapse, EachOneLengthensTheHoldDown) {
