@@ -14,6 +14,7 @@
 #include "core/task.h"
 #include "io/loop.h"
 #include "io/process.h"
+#include "io/resolver.h"
 
 namespace fettle::actions {
 
@@ -22,6 +23,7 @@ struct ActionContext {
   io::Loop& loop;
   const core::AllowList& allow;  // of this host; no leader overrides it
   io::Processes& processes;
+  io::Resolver& resolver;
 };
 
 class Action {

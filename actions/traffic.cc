@@ -66,7 +66,7 @@ class Traffic final : public Action {
                    {}});
       return false;
     }
-    auto made = directors::make(kind, input, context_.loop);
+    auto made = directors::make(kind, input, {context_.loop, context_.resolver});
     if (!made) {
       answer_soon(failed(made.error().what));
       return false;

@@ -161,6 +161,10 @@ Result<std::vector<core::SourceFile>> files_of(const Request& request) {
   if (!request.content_type.starts_with("application/json")) {
     return std::vector<core::SourceFile>{{"spec.yaml", request.body}};
   }
+  const json given = json::parse(request.body, nullptr, false);
+  if (given.is_object() && given.contains("version")) {  // the spec itself: JSON is YAML
+    return std::vector<core::SourceFile>{{"spec.json", request.body}};
+  }
   FETTLE_TRY(const json body, body_of(request, {"files"}));
   const auto list = body.find("files");
   if (list == body.end() || !list->is_array() || list->size() > kFilesMax) {
@@ -187,10 +191,23 @@ Result<std::optional<std::uint64_t>> base_of(const Request& request) {
   return number;
 }
 
+/// `prune` and `force` of the query.
+Result<core::command::Removal> removal_of(const Request& request) {
+  using core::command::Removal;
+  const bool prune = query_flag(request, "prune");
+  const auto force = request.query.find("force");
+  if (force == request.query.end()) return prune ? Removal::Prune : Removal::Refuse;
+  if (force->second != "abandon") return fail(Code::Invalid, "force is abandon");
+  if (!prune) return fail(Code::Invalid, "force goes with prune=true");
+  return Removal::Abandon;
+}
+
 void commit_spec(const Request& request, Backend& backend, core::Spec spec, const Snapshot& now,
                  Done done) {
   const auto base = base_of(request);
   if (!base) return done(error(base.error(), request.path));
+  const auto removal = removal_of(request);
+  if (!removal) return done(error(removal.error(), request.path));
   const auto changes = spec_diff(now.state->spec, spec);
   if (query_flag(request, "dry_run")) {
     return done(ok({{"revision", now.state->revision}, {"changes", changes}}));
@@ -198,7 +215,7 @@ void commit_spec(const Request& request, Backend& backend, core::Spec spec, cons
   core::command::ApplySpec command{.spec = std::move(spec),
                                    .base = base->value_or(0),
                                    .any_base = !base->has_value(),
-                                   .prune = query_flag(request, "prune"),
+                                   .removal = *removal,
                                    .by = request.who};
   write(request, backend, std::move(command), std::move(done),
         [changes](const core::ClientAnswer& answer) {

@@ -316,15 +316,18 @@ ordered_json error_view(std::string_view code, const std::string& message,
   return {{"error", {{"code", code}, {"message", message}, {"path", path}}}};
 }
 
-std::string webhook_body(const core::State& state, const core::Alert& alert,
-                         core::WallTime sent_at) {
+std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at,
+                         const std::function<Term(Index)>& term_at) {
   ordered_json incidents = ordered_json::array();
   const auto incident = state.incidents.find(alert.incident);
   if (incident != state.incidents.end()) incidents.push_back(incident_view(incident->second));
   ordered_json runs = ordered_json::array();
   for (const RunId id : alert.runs) {
     const auto run = state.runs.find(id);
-    if (run != state.runs.end()) runs.push_back(run_view(run->second));
+    if (run == state.runs.end()) continue;
+    core::Run told = run->second;
+    if (term_at) told.fence.term = term_at(told.fence.index);
+    runs.push_back(run_view(told));
   }
   return dump({{"version", 1},
                {"key", alert.key},

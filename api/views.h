@@ -2,6 +2,7 @@
 // order. Nothing else formats JSON for the outside. Pure; the sentences in it are the state's own.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -31,9 +32,10 @@ nlohmann::ordered_json event_view(const core::Event& event);
 nlohmann::ordered_json error_view(std::string_view code, const std::string& message,
                                   const std::string& path);
 
-/// The body that a receiver gets for an alert.
-std::string webhook_body(const core::State& state, const core::Alert& alert,
-                         core::WallTime sent_at);
+/// The body that a receiver gets for an alert. `term_at` fills in the terms of its runs' fences,
+/// which the state leaves out.
+std::string webhook_body(const core::State& state, const core::Alert& alert, core::WallTime sent_at,
+                         const std::function<Term(Index)>& term_at = nullptr);
 
 /// One line of text; bytes that are no UTF-8 are replaced.
 std::string dump(const nlohmann::ordered_json& json);

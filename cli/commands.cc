@@ -160,8 +160,7 @@ int events(const Common& common, const EventOptions& options) {
       const ordered_json event = ordered_json::parse(data, nullptr, false);
       if (event.is_object()) print_event(event);
     } else {
-      std::printf("%s\n", data.c_str());
-      std::fflush(stdout);
+      print_item(common.format, data);
     }
   };
   std::string last = options.since;

@@ -27,6 +27,7 @@ int tell(const Common& common, const Result<ordered_json>& answer);
 struct SpecOptions {
   std::vector<std::string> files;
   bool prune = false;
+  std::string force;
   bool dry_run = false;
   bool syntax = false;
 };

@@ -55,10 +55,7 @@ int kv_delete(const Common& common, const KvOptions& options) {
 
 int kv_watch(const Common& common, const KvOptions& options) {
   Client client(common.socket, common.server);
-  const auto print = [](const std::string& data) {
-    std::printf("%s\n", data.c_str());
-    std::fflush(stdout);
-  };
+  const auto print = [&common](const std::string& data) { print_item(common.format, data); };
   std::string last = options.since;
   for (;;) {
     const std::string before = last;

@@ -85,7 +85,13 @@ void add_spec(CLI::App& app, Chosen& chosen) {
     return command;
   };
   auto* apply = verb("apply", "commit the files as the new spec", cli::apply);
-  apply->add_flag("--prune", chosen.spec.prune, "also delete what the files do not hold");
+  auto* prune =
+      apply->add_flag("--prune", chosen.spec.prune, "also delete what the files do not hold");
+  apply
+      ->add_option("--force", chosen.spec.force,
+                   "abandon: also nodes that Fettle holds isolated; they stay so at the director")
+      ->check(CLI::IsMember({"abandon"}))
+      ->needs(prune);
   apply->add_flag("--dry-run", chosen.spec.dry_run, "only show the difference");
   verb("diff", "what apply would change", cli::diff);
   verb("validate", "check the files; needs no daemon", cli::validate)

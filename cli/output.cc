@@ -43,6 +43,15 @@ void print_document(Format format, const ordered_json& document) {
   std::printf("%s\n", text.c_str());
 }
 
+void print_item(Format format, const std::string& json) {
+  if (format == Format::Yaml) {
+    std::printf("---\n%s\n", spec::yaml_of_json(json).c_str());
+  } else {
+    std::printf("%s\n", json.c_str());
+  }
+  std::fflush(stdout);
+}
+
 Table::Table(std::vector<std::string> heading) { rows_.push_back(std::move(heading)); }
 
 void Table::row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }

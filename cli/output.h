@@ -15,6 +15,9 @@ enum class Format { Table, Json, Yaml };
 /// Prints `document` as JSON or YAML.
 void print_document(Format format, const ordered_json& document);
 
+/// Prints one of many, as they come: JSON on a line of its own, or a YAML document of a stream.
+void print_item(Format format, const std::string& json);
+
 /// Columns padded to their widest cell; the first row is the heading.
 class Table {
  public:

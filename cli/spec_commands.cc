@@ -3,6 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/spec_files.h"
+#include "io/service.h"
+#include "spec/member_file.h"
 #include "spec/parse.h"
 #include "spec/text.h"
 
@@ -32,6 +34,24 @@ Result<ordered_json> send(Client& client, const std::vector<core::SourceFile>& f
   return client.post("/v1/spec" + query, {{"files", std::move(list)}});
 }
 
+/// A member's file is judged by itself, as `fettled --check` does; the others together are a spec.
+std::vector<spec::Diagnostic> judge(const std::vector<core::SourceFile>& files,
+                                    spec::Strictness strictness) {
+  std::vector<core::SourceFile> of_spec;
+  std::vector<spec::Diagnostic> diagnostics;
+  for (const core::SourceFile& file : files) {
+    if (!spec::is_member_file(file)) {
+      of_spec.push_back(file);
+      continue;
+    }
+    const auto wrong = spec::parse_member(file, io::host_name()).diagnostics;
+    diagnostics.insert(diagnostics.end(), wrong.begin(), wrong.end());
+  }
+  const auto wrong = spec::parse(of_spec, strictness).diagnostics;
+  diagnostics.insert(diagnostics.end(), wrong.begin(), wrong.end());
+  return diagnostics;
+}
+
 void print_changes(const ordered_json& answer) {
   for (const ordered_json& line : answer["changes"]) {
     std::printf("%s\n", line.get_ref<const std::string&>().c_str());
@@ -54,7 +74,9 @@ int apply(const Common& common, const SpecOptions& options) {
     return 0;
   }
   const std::string base = (*planned)["revision"].dump();
-  const auto applied = send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : ""));
+  const std::string force = options.force.empty() ? "" : "&force=" + options.force;
+  const auto applied =
+      send(client, *files, "?base=" + base + (options.prune ? "&prune=true" : "") + force);
   if (!applied) return say(applied.error());
   if (people) {
     std::printf("%s\n", applied->value("message", "").c_str());
@@ -74,15 +96,15 @@ int validate(const Common& common, const SpecOptions& options) {
   const auto files = read_spec_files(options.files);
   if (!files) return say(files.error());
   const auto strictness = options.syntax ? spec::Strictness::Syntax : spec::Strictness::Apply;
-  const spec::Parsed parsed = spec::parse(*files, strictness);
+  const auto diagnostics = judge(*files, strictness);
   if (common.format == Format::Table) {
-    for (const spec::Diagnostic& one : parsed.diagnostics) {
+    for (const spec::Diagnostic& one : diagnostics) {
       std::fprintf(stderr, "%s\n", to_string(one).c_str());
     }
-    if (parsed.diagnostics.empty()) std::printf("%zu files are good\n", files->size());
+    if (diagnostics.empty()) std::printf("%zu files are good\n", files->size());
   } else {
     ordered_json list = ordered_json::array();
-    for (const spec::Diagnostic& one : parsed.diagnostics) {
+    for (const spec::Diagnostic& one : diagnostics) {
       list.push_back({{"file", one.file},
                       {"line", one.line},
                       {"column", one.column},
@@ -91,9 +113,9 @@ int validate(const Common& common, const SpecOptions& options) {
                       {"expected", one.expected},
                       {"did_you_mean", one.did_you_mean}});
     }
-    print_document(common.format, {{"ok", parsed.diagnostics.empty()}, {"diagnostics", list}});
+    print_document(common.format, {{"ok", diagnostics.empty()}, {"diagnostics", list}});
   }
-  return parsed.diagnostics.empty() ? 0 : exit_code(Code::Invalid);
+  return diagnostics.empty() ? 0 : exit_code(Code::Invalid);
 }
 
 }  // namespace fettle::cli

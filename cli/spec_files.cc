@@ -26,7 +26,7 @@ Result<std::vector<core::SourceFile>> read_spec_files(const std::vector<std::str
   for (const std::string& name : names) {
     auto text = io::read_file(name, spec::kFileBytesMax);
     if (!text && text.error().code == Code::Invalid) {
-      return fail(Code::Invalid, name + ":1:1: the file is larger than 1 MiB");
+      return fail(Code::Invalid, to_string(spec::too_large(name)));
     }
     if (!text) return fail(Code::Invalid, text.error().what);
     files.push_back({name, std::move(*text)});

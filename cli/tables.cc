@@ -166,7 +166,7 @@ void print_run(const ordered_json& run) {
 void print_why(const ordered_json& why) {
   line(bold(cell(why["node"])) + " of " + cell(why["service"]) + ": " +
        coloured(cell(why["verdict"])) +
-       (cell(why["reason"]).empty() ? "" : " (" + cell(why["reason"]) + ")") + ", " +
+       (why["reason"] == "" ? "" : " (" + cell(why["reason"]) + ")") + ", " +
        coloured(cell(why["admin"])) + ", decided by " + cell(why["owner"]));
   for (const ordered_json& run : why["runs"]) {
     line("at it:    run " + cell(run["id"]) + " of " + cell(run["playbook"]) + ", step " +

@@ -195,14 +195,17 @@ ClientAnswer apply_spec(Applying& ap, const command::ApplySpec& command) {
     return {.text = "unchanged", .number = state.revision};
   }
   const auto deleted = deletions(state.spec, command.spec);
-  if (!deleted.empty() && !command.prune) {
+  if (!deleted.empty() && command.removal == command::Removal::Refuse) {
     std::string list;
     for (const std::string& one : deleted) list += (list.empty() ? "" : ", ") + one;
     return refused(Code::Conflict, "this would delete " + list + ": apply with --prune");
   }
-  for (const auto& [name, node] : state.nodes) {
-    if (find_node(command.spec, name) == nullptr && node.owner == Owner::Fettle) {
-      return refused(Code::Conflict, name + " is held isolated by Fettle: restore it first");
+  if (command.removal != command::Removal::Abandon) {
+    for (const auto& [name, node] : state.nodes) {
+      if (find_node(command.spec, name) != nullptr || node.owner != Owner::Fettle) continue;
+      return refused(Code::Conflict, name +
+                                         " is held isolated by Fettle: restore it first, or apply "
+                                         "with --force abandon, and it stays so at its director");
     }
   }
   std::vector<std::string> removed;

@@ -134,7 +134,7 @@ void fields(Archive& ar, SetFacts& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, ApplySpec& v) {
-  ar(v.spec, v.base, v.any_base, v.prune, v.by);
+  ar(v.spec, v.base, v.any_base, v.removal, v.by);
 }
 template <typename Archive>
 void fields(Archive& ar, ReportOpinions& v) {

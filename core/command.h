@@ -24,12 +24,17 @@ struct Found {
 struct SetFacts {
   MemberFacts facts;
 };
+/// What may leave with the files that no longer name it: nothing, all that Fettle does not hold out
+/// of its traffic, or (from level 2 on) that too, whose directors then stay as they are. In an
+/// entry the first two have the bytes of the bool that they were.
+enum class Removal : std::uint8_t { Refuse, Prune, Abandon };
+constexpr Removal enum_last(Removal) { return Removal::Abandon; }
 /// `base` is the revision the caller saw (refused if it moved), unless `any_base`.
 struct ApplySpec {
   Spec spec;
   std::uint64_t base = 0;
   bool any_base = true;
-  bool prune = false;
+  Removal removal = Removal::Refuse;
   std::string by;
 };
 struct ReportOpinions {

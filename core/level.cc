@@ -21,6 +21,8 @@ constexpr bool is_of_level2 =
 
 std::uint32_t level_of(const Command& command) {
   if (const auto* raise = std::get_if<command::RaiseLevel>(&command)) return raise->level;
+  const auto* apply = std::get_if<command::ApplySpec>(&command);
+  if (apply != nullptr && apply->removal == command::Removal::Abandon) return kLevel2;
   return std::visit([]<typename T>(const T&) { return is_of_level2<T> ? kLevel2 : 1U; }, command);
 }
 

@@ -3,7 +3,8 @@
 // that every voter supports a higher one, commits RaiseLevel. Pure.
 //
 // Level 1: founding, facts, spec, opinions, runs, orders of people, alerts, directors.
-// Level 2: key-value store, leases, member liveness, membership, agents, state hashes.
+// Level 2: key-value store, leases, member liveness, membership, agents, state hashes,
+// and ApplySpec that abandons.
 #pragma once
 
 #include <cstdint>

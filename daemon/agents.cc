@@ -143,7 +143,7 @@ Result<wire::StateRead> Group::state_read(const wire::ReadState& frame) {
   wire::StateRead read{.ok = true, .stale_ms = stale_ms()};
   switch (frame.part) {
     case wire::ReadState::Part::All:
-      read.bytes = engine_.save();
+      read.bytes = encode(*snapshot().state);
       read.status = status();
       break;
     case wire::ReadState::Part::Kv:

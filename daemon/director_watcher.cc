@@ -4,8 +4,13 @@
 
 namespace fettle::daemon {
 
-DirectorWatcher::DirectorWatcher(io::Loop& loop, Applied applied, Report report)
-    : loop_(loop), applied_(std::move(applied)), report_(std::move(report)), timer_(loop) {}
+DirectorWatcher::DirectorWatcher(io::Loop& loop, io::Resolver& resolver, Applied applied,
+                                 Report report)
+    : loop_(loop),
+      resolver_(resolver),
+      applied_(std::move(applied)),
+      report_(std::move(report)),
+      timer_(loop) {}
 
 DirectorWatcher::~DirectorWatcher() { *alive_ = false; }
 
@@ -17,7 +22,7 @@ void DirectorWatcher::watch(std::vector<core::DirectorWatch> watches) {
       wanted.emplace(watch.service, std::move(old->second));
       continue;
     }
-    auto director = directors::make(watch.kind, watch.options, loop_);
+    auto director = directors::make(watch.kind, watch.options, {loop_, resolver_});
     if (!director) {
       log::error("director.refused: " + watch.service + ": " + director.error().what);
       continue;

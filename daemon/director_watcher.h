@@ -25,7 +25,8 @@ class DirectorWatcher {
   using Applied = std::function<void(std::function<void(Index)>)>;
   using Report = std::function<void(std::map<std::string, core::DirectorView>)>;
 
-  DirectorWatcher(io::Loop& loop, Applied applied, Report report);
+  /// `resolver` outlives it.
+  DirectorWatcher(io::Loop& loop, io::Resolver& resolver, Applied applied, Report report);
   ~DirectorWatcher();
   DirectorWatcher(const DirectorWatcher&) = delete;
   DirectorWatcher& operator=(const DirectorWatcher&) = delete;
@@ -44,6 +45,7 @@ class DirectorWatcher {
   void seen(const std::string& service, Index applied, const Result<directors::Survey>& survey);
 
   io::Loop& loop_;
+  io::Resolver& resolver_;
   Applied applied_;
   Report report_;
   io::Timer timer_;

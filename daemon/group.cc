@@ -139,6 +139,7 @@ void Group::load(const raft::Snapshot& snapshot) {
   const Status loaded = engine_.load(snapshot.data);
   if (!loaded && loaded.error().code == Code::Refused) halt("the snapshot: " + loaded.error().what);
   FETTLE_ASSERT_MSG(loaded.has_value(), "a snapshot whose checksum is right is readable");
+  term_starts_ = {{snapshot.meta.index, snapshot.meta.term}};
 }
 
 void Group::restore(const raft::Snapshot& snapshot) {
@@ -167,8 +168,9 @@ void Group::compact() {
 
 void Group::apply(const raft::Entry& entry) {
   log_bytes_ += entry.data.size();
+  remember_term(entry);
   if (entry.kind == raft::EntryKind::Configuration) return apply_configuration(entry);
-  if (entry.kind != raft::EntryKind::Command) return;
+  if (entry.kind == raft::EntryKind::Noop) return tell_new_leader(entry);
   const auto decoded = core::decode_entry(entry.data);
   if (!decoded && decoded.error().code == Code::Refused) halt(decoded.error().what);
   FETTLE_ASSERT_MSG(decoded.has_value(), "a committed entry is readable");
@@ -181,6 +183,18 @@ void Group::apply(const raft::Entry& entry) {
   no_longer_proposed(decoded->command);
   for (const core::Effect& effect : applied.effects) carry_out(effect);
   answer_write(entry, applied.answer);
+}
+
+/// A term's first entry says that it has a leader, under the same id on every member. Whoever
+/// applies it again later knows only that there was one.
+void Group::tell_new_leader(const raft::Entry& first) {
+  const raft::Raft& raft = driver_->raft();
+  const bool anew = first.index > told_before_;
+  told_events_.push_back({.index = first.index,
+                          .at = anew ? io::Loop::wall_now() : engine_.state().wall,
+                          .kind = "leader.changed",
+                          .value = first.term == raft.term() ? raft.leader() : "",
+                          .reason = "term " + std::to_string(first.term.value)});
 }
 
 /// The members are part of the engine's state, from the level on that knows them.
@@ -313,7 +327,8 @@ void Group::deliver(const std::string& key) {
     return;
   }
   to_work([this, spec = *receiver, key,
-           body = api::webhook_body(state, alert->second, io::Loop::wall_now())] {
+           body = api::webhook_body(state, alert->second, io::Loop::wall_now(),
+                                    [this](Index index) { return term_at(index); })] {
     events_.deliver(spec, key, body);
   });
 }

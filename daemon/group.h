@@ -102,6 +102,10 @@ class Group final : public GroupSide {
   void restore(const raft::Snapshot& snapshot);
   void compact();
   void apply(const raft::Entry& entry);
+  void tell_new_leader(const raft::Entry& first);
+  void remember_term(const raft::Entry& entry);
+  /// Of the entry at `index`; 0: from before what this member has applied since its start.
+  Term term_at(Index index) const;
   void apply_configuration(const raft::Entry& entry);
   void answer_write(const raft::Entry& entry, const core::ClientAnswer& answer);
   void stepped(bool role_changed);
@@ -281,6 +285,7 @@ class Group final : public GroupSide {
   std::size_t log_bytes_ = 0;           // applied since the last snapshot
   Index compacted_;                     // what Raft was handed a snapshot of last
   Index told_before_;  // entries up to here were applied, and told, before this start
+  std::map<Index, Term> term_starts_;  // the first entry of each term that was applied here
   std::string told_leader_;
   Term told_term_;
   std::vector<core::Event> told_events_;          // of this step, not yet posted

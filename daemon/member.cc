@@ -1,11 +1,9 @@
 #include "daemon/member.h"
 
 #include <openssl/rand.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -22,12 +20,6 @@ namespace {
 constexpr std::size_t kSecretBytesMax = 64U * 1024;
 constexpr std::size_t kSecretsMax = 1024;
 
-std::string host_name() {
-  std::array<char, HOST_NAME_MAX + 1> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
-
 Result<std::uint64_t> random_number() {
   std::uint64_t number = 0;
   if (RAND_bytes(reinterpret_cast<unsigned char*>(&number), sizeof number) != 1) {
@@ -42,13 +34,20 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
+/// A file of ours; what is wrong with it is said with its place, as for those that are parsed.
+Result<std::string> read_yaml(const std::string& path) {
+  auto text = io::read_file(path, spec::kFileBytesMax);
+  if (text || text.error().code != Code::Invalid) return text;
+  return fail(Code::Invalid, to_string(spec::too_large(path)));
+}
+
 void read_spec(MemberFiles& files) {
   std::vector<core::SourceFile> sources;
   for (const std::string& glob : files.member.spec_globs) {
     const std::vector<std::string> paths = io::glob(glob);
     if (paths.empty()) files.notes.push_back("spec: no file matches " + glob);
     for (const std::string& path : paths) {
-      auto text = io::read_file(path, spec::kFileBytesMax);
+      auto text = read_yaml(path);
       if (!text) {
         files.spec_errors.push_back(text.error().what);
         continue;
@@ -169,8 +168,8 @@ core::Address own_address(const spec::MemberFile& file) {
 }
 
 Result<MemberFiles> read_member_files(const std::string& path) {
-  FETTLE_TRY(std::string text, io::read_file(path, spec::kFileBytesMax));
-  spec::ParsedMember parsed = spec::parse_member({path, std::move(text)}, host_name());
+  FETTLE_TRY(std::string text, read_yaml(path));
+  spec::ParsedMember parsed = spec::parse_member({path, std::move(text)}, io::host_name());
   if (!parsed.member) {
     std::vector<std::string> lines;
     for (const spec::Diagnostic& one : parsed.diagnostics) lines.push_back(to_string(one));

@@ -22,14 +22,14 @@ void end_if_failed(const Status& saved) {
 
 }  // namespace
 
-Performer::Performer(io::Loop& loop, io::Worker& disk, store::HostStore& store,
-                     const store::LoadedHost& loaded, const core::AllowList& allow,
-                     Answered answered)
+Performer::Performer(io::Loop& loop, io::Resolver& resolver, io::Worker& disk,
+                     store::HostStore& store, const store::LoadedHost& loaded,
+                     const core::AllowList& allow, Answered answered)
     : loop_(loop),
       disk_(disk),
       store_(store),
       processes_(loop),
-      context_{loop, allow, processes_},
+      context_{loop, allow, processes_, resolver},
       answered_(std::move(answered)),
       timer_(loop),
       executor_(loaded.journal, loaded.generation, loaded.term) {

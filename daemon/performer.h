@@ -24,8 +24,8 @@ class Performer {
   /// A key is closed with this result, durably: the leader may commit it.
   using Answered = std::function<void(core::TaskKey, core::TaskResult)>;
 
-  /// `store` and `allow` outlive it, and so does whatever `disk` still runs of it.
-  Performer(io::Loop& loop, io::Worker& disk, store::HostStore& store,
+  /// `resolver`, `store` and `allow` outlive it, and so does whatever `disk` still runs of it.
+  Performer(io::Loop& loop, io::Resolver& resolver, io::Worker& disk, store::HostStore& store,
             const store::LoadedHost& loaded, const core::AllowList& allow, Answered answered);
   ~Performer();
   Performer(const Performer&) = delete;

@@ -305,9 +305,25 @@ std::int64_t Group::stale_ms() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(stale).count();
 }
 
+void Group::remember_term(const raft::Entry& entry) {
+  constexpr std::size_t kTermsKept = 1024;
+  if (!term_starts_.empty() && term_starts_.rbegin()->second == entry.term) return;
+  term_starts_.emplace(entry.index, entry.term);
+  if (term_starts_.size() > kTermsKept) term_starts_.erase(term_starts_.begin());
+}
+
+Term Group::term_at(Index index) const {
+  const auto next = term_starts_.upper_bound(index);
+  return next == term_starts_.begin() ? Term{} : std::prev(next)->second;
+}
+
 api::Snapshot Group::snapshot() {
-  if (shared_state_ == nullptr)
-    shared_state_ = std::make_shared<const core::State>(engine_.state());
+  if (shared_state_ == nullptr) {
+    // The engine knows no terms, so that no replica's state hangs on one; readers are told them.
+    auto copy = std::make_shared<core::State>(engine_.state());
+    for (auto& [id, run] : copy->runs) run.fence.term = term_at(run.fence.index);
+    shared_state_ = std::move(copy);
+  }
   return {shared_state_, status(), stale_ms()};
 }
 

@@ -16,7 +16,8 @@ Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStor
               [this](const std::string& key, bool delivered, const std::string& why) {
                 group_->alert_finished(key, delivered, why);
               }),
-      performer_(loop, disk, store, config_.loaded, config_.allow,
+      resolver_(loop),
+      performer_(loop, resolver_, disk, store, config_.loaded, config_.allow,
                  [this](core::TaskKey key, core::TaskResult result) {
                    group_->answer(std::move(key), std::move(result));
                  }),
@@ -24,7 +25,8 @@ Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStor
           loop, config_.starts,
           [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
       directors_(
-          loop, [this](std::function<void(Index)> done) { group_->applied(std::move(done)); },
+          loop, resolver_,
+          [this](std::function<void(Index)> done) { group_->applied(std::move(done)); },
           [this](std::map<std::string, core::DirectorView> views) {
             group_->report_directors(std::move(views));
           }),

@@ -61,6 +61,7 @@ class Work final : public api::Backend {
   GroupSide* group_ = nullptr;
   io::HttpPoster poster_;
   alerts::OutboxSender outbox_;
+  io::Resolver resolver_;  // of directors: the looks at them keep their names fresh for the acts
   Performer performer_;
   Observer observer_;
   DirectorWatcher directors_;

@@ -14,6 +14,7 @@
 #include "core/model.h"
 #include "core/time.h"
 #include "io/loop.h"
+#include "io/resolver.h"
 
 namespace fettle::directors {
 
@@ -44,9 +45,15 @@ class Director {
                    core::Duration timeout, std::function<void(Status)> done) = 0;
 };
 
+/// What directors need of the member that steers them; outlives them.
+struct DirectorContext {
+  io::Loop& loop;
+  io::Resolver& resolver;
+};
+
 const std::vector<core::KindSpec>& kinds();
 /// A director of the kind, with the options of the service's `traffic`.
 Result<std::unique_ptr<Director>> make(const std::string& kind, const core::Options& options,
-                                       io::Loop& loop);
+                                       const DirectorContext& context);
 
 }  // namespace fettle::directors

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "directors/director.h"
-#include "io/resolver.h"
 #include "io/stream.h"
 #include "io/timer.h"
 
@@ -35,6 +34,12 @@ std::string trimmed(std::string_view text) {
   std::string line(text.substr(first, std::min(last - first + 1, kErrorTextMax)));
   std::ranges::replace_if(line, [](char c) { return c < ' ' || c > '~'; }, '?');
   return line;
+}
+
+/// Without the brackets that an IPv6 address stands in.
+std::string host_of(std::string text) {
+  const bool bracketed = text.starts_with('[') && text.ends_with(']');
+  return bracketed ? text.substr(1, text.size() - 2) : text;
 }
 
 /// A word that can stand in a command line and name nothing but itself.
@@ -97,8 +102,13 @@ ServerAdmin admin_of(const Row& row) {
 
 class Haproxy final : public Director {
  public:
-  Haproxy(std::string socket, std::vector<std::string> backends, io::Loop& loop)
-      : socket_(std::move(socket)), backends_(std::move(backends)), loop_(loop), timer_(loop) {}
+  Haproxy(std::string socket, std::vector<std::string> backends, const DirectorContext& context)
+      : socket_(std::move(socket)),
+        backends_(std::move(backends)),
+        loop_(context.loop),
+        resolver_(context.resolver),
+        timer_(context.loop) {}
+  ~Haproxy() override { *alive_ = false; }
 
   void read(const std::string& server, core::Duration timeout,
             std::function<void(Result<ServerState>)> done) override {
@@ -188,6 +198,7 @@ class Haproxy final : public Director {
   }
 
   void next() {
+    ++asked_;
     answer_.clear();
     stream_ = std::make_unique<io::Stream>(loop_);
     io::StreamEvents events{
@@ -200,20 +211,22 @@ class Haproxy final : public Director {
             },
         .on_end = [this](io::End end, const std::string& text) { ended(end, text); },
     };
-    constexpr auto kNoOwnLimit = std::chrono::hours(1);  // timer_ is the limit
+    static constexpr auto kNoOwnLimit = std::chrono::hours(1);  // timer_ is the limit
     if (socket_.starts_with('/'))
       return stream_->connect_unix(socket_, std::move(events), kNoOwnLimit);
     const std::size_t colon = socket_.rfind(':');
-    unsigned port = 0;
+    std::uint16_t port = 0;
     std::from_chars(socket_.data() + colon + 1, socket_.data() + socket_.size(), port);
-    const auto address =
-        io::parse_numeric(socket_.substr(0, colon), static_cast<std::uint16_t>(port));
-    if (!address) {
-      timer_.start(core::Duration{0},
-                   [this] { finish(fail(Code::Invalid, socket_ + ": not a numeric address")); });
-      return;
-    }
-    stream_->connect_tcp(*address, std::move(events), kNoOwnLimit);
+    resolver_.resolve(
+        host_of(socket_.substr(0, colon)), port,
+        [this, events = std::move(events), asked = asked_,
+         alive = alive_](const Result<io::SockAddress>& address) mutable {
+          if (!*alive || asked != asked_) return;  // its time was over
+          if (!address) {
+            return finish(fail(Code::Unreachable, socket_ + ": " + address.error().what));
+          }
+          stream_->connect_tcp(*address, std::move(events), kNoOwnLimit);
+        });
   }
 
   void ended(io::End end, const std::string& text) {
@@ -226,6 +239,7 @@ class Haproxy final : public Director {
   }
 
   void finish(Result<std::vector<std::string>> answers) {
+    ++asked_;
     timer_.stop();
     const std::unique_ptr<io::Stream> old = std::move(stream_);
     const Answers done = std::exchange(done_, nullptr);
@@ -235,17 +249,21 @@ class Haproxy final : public Director {
   std::string socket_;
   std::vector<std::string> backends_;
   io::Loop& loop_;
+  io::Resolver& resolver_;
   io::Timer timer_;
+  std::uint64_t asked_ = 0;  // tells a name that was looked up for a connection from a late one
   std::unique_ptr<io::Stream> stream_;
   std::deque<std::string> lines_;
   std::vector<std::string> answers_;
   std::string answer_;
   Answers done_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Director>> make_haproxy(const core::Options& options, io::Loop& loop) {
+Result<std::unique_ptr<Director>> make_haproxy(const core::Options& options,
+                                               const DirectorContext& context) {
   const std::string socket = core::text_option(options, "socket");
   const auto backends = core::list_option(options, "backend");
   if (socket.empty() || backends.empty())
@@ -253,7 +271,7 @@ Result<std::unique_ptr<Director>> make_haproxy(const core::Options& options, io:
   for (const std::string& backend : backends) {
     if (!is_plain(backend)) return fail(Code::Invalid, "'" + backend + "' is no backend name");
   }
-  return std::make_unique<Haproxy>(socket, backends, loop);
+  return std::make_unique<Haproxy>(socket, backends, context);
 }
 
 }  // namespace fettle::directors

@@ -3,8 +3,11 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
 
 #include "base/check.h"
 
@@ -32,6 +35,12 @@ core::Duration manager_watch_interval() {
   std::uint64_t interval_us = 0;
   if (sd_watchdog_enabled(0, &interval_us) <= 0) return {};
   return std::chrono::microseconds(interval_us);
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
 }
 
 void name_thread(const char* name) {

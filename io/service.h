@@ -31,6 +31,9 @@ void notify_manager(const std::string& state);
 /// (sd_watchdog_enabled(3)); zero: it does not watch, or watches another process.
 core::Duration manager_watch_interval();
 
+/// What this host calls itself (gethostname(2)).
+std::string host_name();
+
 /// Names the calling thread for `top -H` and /proc; at most 15 bytes.
 void name_thread(const char* name);
 

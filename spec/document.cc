@@ -142,10 +142,14 @@ std::string Value::describe() const {
   return "something";
 }
 
+Diagnostic too_large(const std::string& file) {
+  return {file, 1, 1, "", "the file is larger than 1 MiB", "", ""};
+}
+
 Value read_document(const std::string& file, std::string_view text,
                     std::vector<Diagnostic>& diagnostics) {
   if (text.size() > kFileBytesMax) {
-    diagnostics.push_back({file, 1, 1, "", "the file is larger than 1 MiB", "", ""});
+    diagnostics.push_back(too_large(file));
     return {};
   }
   if (const auto bad = bad_text(text)) {

@@ -42,6 +42,9 @@ struct Value::Entry {
   Value value;
 };
 
+/// What is said of a file beyond kFileBytesMax, which nobody reads to its end.
+Diagnostic too_large(const std::string& file);
+
 /// Reads one file. On bad YAML the diagnostics say where, and the value is Null.
 Value read_document(const std::string& file, std::string_view text,
                     std::vector<Diagnostic>& diagnostics);

@@ -1,7 +1,9 @@
 #include "spec/member_file.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <string_view>
 
 #include "core/allow.h"
 #include "spec/reader.h"
@@ -192,7 +194,23 @@ void check_group(Report& report, const Value& root, MemberFile& member) {
                "ca, cert and key: a group talks over mutual TLS only");
 }
 
+constexpr std::array<std::string_view, 10> kMemberKeys{
+    "node_name", "zone", "data_dir", "log", "listen", "cluster", "tls", "spec", "allow", "secrets"};
+constexpr std::array<std::string_view, 7> kSpecKeys{
+    "version", "services", "playbooks", "receivers", "route", "deadman", "maintenance"};
+
 }  // namespace
+
+bool is_member_file(const core::SourceFile& file) {
+  std::vector<Diagnostic> ignored;
+  const Value root = read_document(file.name, file.text, ignored);
+  const auto has_one_of = [&root](const auto& keys) {
+    return std::ranges::any_of(root.map, [&keys](const Value::Entry& entry) {
+      return std::ranges::find(keys, entry.key) != keys.end();
+    });
+  };
+  return has_one_of(kMemberKeys) && !has_one_of(kSpecKeys);
+}
 
 ParsedMember parse_member(const core::SourceFile& file, const std::string& host_name) {
   ParsedMember parsed;

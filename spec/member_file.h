@@ -44,6 +44,10 @@ struct ParsedMember {
   std::vector<Diagnostic> diagnostics;
 };
 
+/// True if the document has keys of a member file at its top and none of a spec's: the two are told
+/// apart by what stands in them, whatever they are called.
+bool is_member_file(const core::SourceFile& file);
+
 /// `host_name` is the default of node_name.
 ParsedMember parse_member(const core::SourceFile& file, const std::string& host_name);
 

@@ -89,6 +89,7 @@ void parse_step(Section& section, core::PlaybookSpec& playbook, std::set<std::st
   step.retry = reader.retry_or("retry", {});
   step.on_failure = on_failure_of(reader.word_or(
       "on_failure", "escalate", {"continue", "escalate", "abort"}, {"rollback", "pause"}));
+  if (reader.has("parallel") && !reader.has("action")) return;
   const core::KindSpec* kind = take_kind(reader, action_kinds(), kLaterActions, "action");
   if (kind == nullptr) return reader.take_rest();
   step.action = kind->name;

@@ -43,8 +43,9 @@ class ExecRun : public testing::Test {
   Programs programs;
   io::Loop loop;
   io::Processes processes{loop};
+  io::Resolver resolver{loop};
   core::AllowList allow;
-  ActionContext context{loop, allow, processes};
+  ActionContext context{loop, allow, processes, resolver};
   std::unique_ptr<Action> action;
 };
 

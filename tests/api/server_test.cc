@@ -272,54 +272,6 @@ TEST_F(Api, TheIdempotencyKeyGoesToTheBackend) {
   });
 }
 
-TEST_F(Api, ASpecIsParsedComparedAndCommitted) {
-  server.on_loop([](FakeBackend& backend, Server&) {
-    backend.outcome.spec = example_spec();
-    backend.outcome.spec->services[0].max_isolated = 2;
-    backend.answer = {.text = "revision 4", .number = 4};
-  });
-  const RawAnswer answer = local().post("/v1/spec?base=3&prune=true",
-                                        R"({"files":[{"name":"a.yaml","text":"version: 1"}]})",
-                                        "Content-Type: application/json\r\n");
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body,
-            "{\"message\":\"revision 4\",\"revision\":4,\"changes\":[\"~ service chat: "
-            "max_isolated 1 → 2\"]}\n");
-  const auto command = only_command<core::command::ApplySpec>();
-  EXPECT_EQ(command.base, 3U);
-  EXPECT_FALSE(command.any_base);
-  EXPECT_TRUE(command.prune);
-  server.on_loop(
-      [](FakeBackend& backend, Server&) { EXPECT_EQ(backend.parsed.at(0).at(0).name, "a.yaml"); });
-}
-
-TEST_F(Api, ADryRunShowsTheDifferenceAndCommitsNothing) {
-  server.on_loop([](FakeBackend& backend, Server&) {
-    backend.outcome.spec = example_spec();
-    backend.outcome.spec->receivers.clear();
-  });
-  const RawAnswer answer =
-      local().post("/v1/spec?dry_run=true", "version: 1\n", "Content-Type: application/yaml\r\n");
-  EXPECT_EQ(answer.body, "{\"revision\":3,\"changes\":[\"- receiver oncall\"]}\n");
-  server.on_loop([](FakeBackend& backend, Server&) {
-    EXPECT_TRUE(backend.commands.empty());
-    EXPECT_EQ(backend.parsed.at(0).at(0).text, "version: 1\n");
-  });
-}
-
-TEST_F(Api, EveryErrorOfASpecIsAnswered) {
-  server.on_loop([](FakeBackend& backend, Server&) {
-    backend.outcome.errors = {"a.yaml:1:1: first", "a.yaml:2:1: second"};
-  });
-  RawClient client = local();
-  const RawAnswer answer = client.post("/v1/spec", "nonsense");
-  EXPECT_EQ(answer.status, 400);
-  EXPECT_EQ(json::parse(answer.body)["error"]["message"], "a.yaml:1:1: first\na.yaml:2:1: second");
-  const std::string type = "Content-Type: application/json\r\n";
-  EXPECT_EQ(client.post("/v1/spec", R"({"files":[{"name":"a"}]})", type).status, 400);
-  EXPECT_EQ(client.post("/v1/spec", R"({"files":{}})", type).status, 400);
-}
-
 TEST_F(Api, ALargeBodyWithinTheBoundArrivesWhole) {
   server.on_loop([](FakeBackend& backend, Server&) { backend.outcome.errors = {"no"}; });
   const std::string large(Server::kBodyBytesMax, 'x');

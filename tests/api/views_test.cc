@@ -139,13 +139,15 @@ TEST(Views, TheWebhookBodyIsTheDocumentedOne) {
   alert.incident = IncidentId{17};
   alert.text = "chat-a is down: 2 of 3 observers: refused";
   alert.runs = {RunId{5}, RunId{404}};
-  const auto body = ordered_json::parse(webhook_body(example_state(), alert, kExampleTime));
+  const auto body = ordered_json::parse(
+      webhook_body(example_state(), alert, kExampleTime, [](Index) { return Term{9}; }));
   EXPECT_EQ(keys_of(body),
             (std::vector<std::string>{"version", "key", "status", "severity", "cluster",
                                       "incidents", "runs", "text", "sent_at"}));
   EXPECT_EQ(body["version"], 1);
   EXPECT_EQ(body["status"], "firing");
   EXPECT_EQ(body["incidents"].size(), 1U);
+  EXPECT_EQ(body["runs"][0]["fence"]["term"], 9);
   EXPECT_EQ(body["runs"].size(), 1U) << "a run that is no longer kept is left out";
 }
 

@@ -57,18 +57,26 @@ TEST(Traffic, AServiceWithoutItIsWatchedAndAlertedOnly) {
   EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
-TEST(Priority, TheHighestActsThenFileThenOrder) {
+/// Who acts of playbooks that stand in this order in a spec's files.
+std::string chosen_of(std::vector<PlaybookSpec> playbooks) {
   Spec spec = story_spec({"a", "b"});
-  PlaybookSpec low = playbook("low", {out()});
-  low.file = "a.yaml";
-  PlaybookSpec high = playbook("high", {out()});
-  high.file = "b.yaml";
-  high.priority = 5;
-  spec.playbooks = {low, high};
+  for (std::uint32_t i = 0; i < playbooks.size(); ++i) playbooks[i].position = i;
+  spec.playbooks = std::move(playbooks);
   EngineStory story(std::move(spec));
   story.everything_is_healthy();
   story.all_say("a", Verdict::Down, Outcome::Refused);
-  EXPECT_EQ(story.last_run().playbook.name, "high");
+  return story.last_run().playbook.name;
+}
+
+TEST(Priority, TheHighestActsThenFileThenOrder) {
+  PlaybookSpec first = playbook("first", {out()});
+  PlaybookSpec second = playbook("second", {out()});
+  first.file = second.file = "b.yaml";
+  EXPECT_EQ(chosen_of({first, second}), "first") << "the order in the file";
+  second.file = "a.yaml";
+  EXPECT_EQ(chosen_of({first, second}), "second") << "the file's name";
+  first.priority = 5;
+  EXPECT_EQ(chosen_of({second, first}), "first") << "the priority";
 }
 
 TEST(Breaker, ThreeFailedRunsWithinAnHourHoldThePlaybookForTheRest) {
@@ -149,9 +157,24 @@ TEST(SpecChange, ANodeThatFettleHoldsIsolatedCannotBeRemoved) {
   story.all_say("a", Verdict::Down, Outcome::Refused);
   story.done("7", "ready", "maint");
   const ClientAnswer answer =
-      story.tell(command::ApplySpec{.spec = story_spec({"b"}), .prune = true, .by = "ann"});
+      story.tell(command::ApplySpec{.spec = story_spec({"b"}), .removal = command::Removal::Prune});
   EXPECT_EQ(answer.code, Code::Conflict);
   EXPECT_EQ(story.engine.state().revision, 1U);
+}
+
+TEST(SpecChange, ForcedANodeThatFettleHoldsIsolatedIsAbandonedAsItIs) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  const command::ApplySpec forced{.spec = story_spec({"b"}), .removal = command::Removal::Abandon};
+  EXPECT_EQ(level_of(forced), kLevel2);
+  EXPECT_EQ(story.tell(forced).code, Code::Refused) << "the group is not at that level yet";
+  story.raise();
+  EXPECT_TRUE(story.tell(forced).ok);
+  EXPECT_FALSE(story.engine.state().nodes.contains("a"));
+  EXPECT_EQ(story.performed.size(), 1U) << "its director is left alone";
+  EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
 TEST(Relapse, EachOneLengthensTheHoldDown) {

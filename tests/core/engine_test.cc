@@ -377,7 +377,9 @@ TEST(Engine, ASpecThatWouldDeleteIsRefusedWithoutPruneAndTheOldRevisionStays) {
   EXPECT_FALSE(answer.ok);
   EXPECT_EQ(answer.text, "this would delete node b: apply with --prune");
   EXPECT_EQ(story.engine.state().revision, 1U);
-  EXPECT_TRUE(story.tell(command::ApplySpec{.spec = story_spec({"a"}), .prune = true}).ok);
+  EXPECT_TRUE(
+      story.tell(command::ApplySpec{.spec = story_spec({"a"}), .removal = command::Removal::Prune})
+          .ok);
   EXPECT_FALSE(story.engine.state().nodes.contains("b"));
 }
 

@@ -151,7 +151,9 @@ TEST(SpecChange, ANodeThatLeavesWhileAnActIsOpenTakesTheLateAnswerWithIt) {
     story.everything_is_healthy();
     story.all_say("a", Verdict::Down, Outcome::Refused);
     ASSERT_TRUE(
-        story.tell(command::ApplySpec{.spec = story_spec({"b", "c"}), .prune = true, .by = "ann"})
+        story
+            .tell(command::ApplySpec{
+                .spec = story_spec({"b", "c"}), .removal = command::Removal::Prune, .by = "ann"})
             .ok);
     if (answers) story.done("7", "ready", "maint");
     story.pass(minutes(1));

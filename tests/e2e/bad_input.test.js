@@ -52,7 +52,34 @@ test('no bad file changes the revision; each is told with its place', { timeout:
 );
 
 test('the examples of the documentation are good', { timeout: 30000 }, async () => {
-  for (const name of ['smallest_spec', 'whole_spec']) {
-    await runToEnd(FETTLE, ['validate', '--syntax', '-f', path.join(DATA, `${name}.yaml`)]);
+  const examples = fs.readdirSync(DATA).filter((name) => name.endsWith('.yaml'));
+  assert.ok(examples.length >= 4, `${examples}`);
+  for (const name of examples) {
+    await runToEnd(FETTLE, ['validate', '--syntax', '-f', path.join(DATA, name)]);
   }
 });
+
+test('a member file beside the spec is judged as one', { timeout: 30000 }, () =>
+  Scene.play(async (scene) => {
+    scene.write('all/fettled.yaml', 'alow: {}\ndata_dir: /var/lib/fettle\n');
+    scene.write('all/spec.yaml', 'version: 1\nrecievers: []\n');
+    await assert.rejects(
+      runToEnd(FETTLE, ['validate', '-f', path.join(scene.folder, 'all')]),
+      /exit 2\n[^]*fettled\.yaml:1:1: alow: [^]*spec\.yaml:2:1: recievers: /,
+    );
+  }),
+);
+
+test('init tls writes over nothing', { timeout: 30000 }, () =>
+  Scene.play(async (scene) => {
+    const out = path.join(scene.folder, 'tls');
+    const init = (members) =>
+      runToEnd(FETTLE, ['init', 'tls', '--cluster', 'test', '--member', members, '--out', out]);
+    await init('m1,m2');
+    const key = fs.readFileSync(path.join(out, 'm1.key'), 'utf8');
+    await assert.rejects(init('m1'), /exit 4\n[^]*exists already/);
+    await assert.rejects(init('../m3'), /exit 2\n/);
+    assert.strictEqual(fs.readFileSync(path.join(out, 'm1.key'), 'utf8'), key);
+    assert.strictEqual(fs.statSync(path.join(out, 'm1.key')).mode & 0o777, 0o600);
+  }),
+);

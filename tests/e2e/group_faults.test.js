@@ -52,9 +52,16 @@ test('SIGTERM of the leader: exit code 0, another leads, nobody is alarmed', { t
     assert.match(group.log(leader), /fettled ended/);
 
     const other = NAMES.find((name) => name !== leader);
-    await group.until('another leads', LEADS_MS, other, '/v1/status', (status) =>
+    const { cluster } = await group.until('another leads', LEADS_MS, other, '/v1/status', (status) =>
       status.cluster?.leader && status.cluster.leader !== leader && status.cluster.term > term,
     );
+    const lines = (await group.fettle(other, 'events', '--output', 'json')).trimEnd().split('\n');
+    const changed = lines.map((line) => JSON.parse(line)).filter((one) => one.kind === 'leader.changed');
+    assert.strictEqual(changed.at(-2).value, leader);
+    assert.strictEqual(changed.at(-1).value, cluster.leader);
+    assert.strictEqual(changed.at(-1).reason, `term ${cluster.term}`);
+    const stream = await group.fettle(other, 'events', '--output', 'yaml');
+    assert.strictEqual(stream.match(/^---\nid: /gm).length, lines.length, 'a document for each');
     await scene.bus.pass(QUIET_MS);
     const status = await group.get(other, '/v1/status');
     assert.strictEqual(status.services[0].verdict, 'healthy');

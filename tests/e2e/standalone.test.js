@@ -96,6 +96,7 @@ test('a person isolates and restores over the local socket; the last node stays'
       const began = performance.now();
       const run = await ask(files, 'isolate', 'chat-a', '--reason', 'a new disk');
       assert.strictEqual(run.state, 'succeeded');
+      assert.strictEqual(run.fence.term, (await ask(files, 'status')).cluster.term);
       assert.ok(watch.changes.some((one) => one.server === 'chat-a' && one.at >= began));
       await assert.rejects(ask(files, 'isolate', 'chat-b'), /exit 4\n[^]*last_node/);
       await assert.rejects(ask(files, 'isolate', 'chat-x'), /exit 4\n[^]*chat-x/);
@@ -122,6 +123,11 @@ test('bad files say every place, exit 2 and start nothing', { timeout: 30000 }, 
       /exit 2\n[^]*chat\.yaml:12:1: recievers: .*did you mean "receivers"/,
     );
     await assert.rejects(runToEnd(FETTLE, ['validate', '-f', files.spec]), /exit 2\n[^]*recievers/);
+    fs.writeFileSync(files.spec, `version: 1\n#${'x'.repeat(1 << 20)}\n`);
+    await assert.rejects(
+      runToEnd(FETTLED, ['--config', files.member]),
+      /exit 2\n[^]*chat\.yaml:1:1: the file is larger/,
+    );
     await assert.rejects(
       runToEnd(FETTLE, ['--socket', path.join(scene.folder, 'none.sock'), 'status']),
       /exit 3\n/,

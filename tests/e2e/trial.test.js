@@ -23,5 +23,6 @@ test('./dev run --once: a model server dies, the traffic moves, someone is told'
     assert.strictEqual(result.restored, true);
     assert.ok(result.hang.detected_ms > 0 && result.hang.isolated_ms >= result.hang.detected_ms);
     assert.deepStrictEqual(result.leader_killed, { resumed_step: 'hold', steps_repeated: 0 });
+    assert.ok(result.duration_s > 0 && Object.keys(result.settings).length > 0);
   },
 );

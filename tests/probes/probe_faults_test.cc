@@ -209,6 +209,19 @@ TEST_F(ProbeFaults, ANameThatNobodyKnowsIsNoWordAboutTheNode) {
   EXPECT_EQ(look(*probe("tcp", nowhere)).outcome, Outcome::CannotProbe);
 }
 
+TEST_F(ProbeFaults, AStatusThatIsAboutTheQuestionIsNoWordAboutTheNode) {
+  const auto answered = [this](const std::string& status) {
+    BadServer server(once("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n", true));
+    return look_at(server).outcome;
+  };
+  for (const char* status : {"401 Who", "403 No", "404 What", "429 Later"}) {
+    EXPECT_EQ(answered(status), Outcome::CannotProbe) << status;
+  }
+  for (const char* status : {"500 Oh", "503 Busy", "302 There"}) {
+    EXPECT_EQ(answered(status), Outcome::BadStatus) << status;
+  }
+}
+
 TEST_F(ProbeFaults, ABusyLoopBlamesNobodyForAnAnswerThatIsHere) {
   BadServer server(once(std::string(kFine), true));
   const auto busy = [] { std::this_thread::sleep_for(3 * kTimeout); };

@@ -41,7 +41,7 @@ void SpecChanges::change() {
   alter(apply.spec);
   if (rng_.chance(40)) alter(apply.spec);
   apply.any_base = rng_.chance(60);
-  apply.prune = rng_.chance(85);
+  if (rng_.chance(85)) apply.removal = core::command::Removal::Prune;
   std::string nodes;
   for (const core::NodeSpec& node : apply.spec.services.front().nodes) nodes += " " + node.name;
   world_.note("person", "applies another spec:" + nodes);

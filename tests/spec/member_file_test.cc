@@ -127,6 +127,20 @@ TEST(ShippedExamples, AreGoodMemberFiles) {
   EXPECT_FALSE(read(read_whole(folder + "group/fettled.yaml")).alone());
 }
 
+TEST(AMemberFile, IsKnownByItsKeys) {
+  for (const char* name : {"smallest_member.yaml", "whole_member.yaml"}) {
+    EXPECT_TRUE(is_member_file(data_file(name))) << name;
+  }
+  for (const char* name : {"smallest_spec.yaml", "whole_spec.yaml"}) {
+    EXPECT_FALSE(is_member_file(data_file(name))) << name;
+  }
+  EXPECT_TRUE(is_member_file({"f", "alow: {}\ndata_dir: /d\n"})) << "one that has a slip in it";
+  EXPECT_FALSE(is_member_file({"f", "zone: az1\nservices: []\n"})) << "a spec with a slip in it";
+  for (const char* text : {"", "[]", "{", "recievers: []\n"}) {
+    EXPECT_FALSE(is_member_file({"f", text})) << text;
+  }
+}
+
 TEST(TheApi, ListensOnLoopbackOnly) {
   for (const char* address :
        {"127.0.0.1:7700", "127.3.2.1:1", "localhost:7700", "\"[::1]:7700\""}) {

@@ -279,6 +279,7 @@ TEST(LaterWords, AreOfTheLanguageEverywhere) {
           "         on_failure: rollback}\n"
           "      - {id: b, action: exec.run, on: gpu1, input: {command: "
           "[/usr/local/lib/fettle/x]}}\n"
+          "      - {id: c, parallel: [{id: d, action: wait.healthy}], on_failure: pause}\n"
           "receivers: [{name: mail, kind: email, to: a@example.com}]\n"
           "route: {receiver: mail}\n"),
       Strictness::Syntax);

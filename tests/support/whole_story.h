@@ -90,7 +90,8 @@ inline void tell_of_members(EngineStory& story) {
   Spec next = whole_spec();
   next.services[0].nodes.pop_back();
   story.tell(command::ApplySpec{.spec = next, .by = "ann"});
-  story.tell(command::ApplySpec{.spec = next, .prune = true, .by = "ann"}, "apply-1");
+  story.tell(command::ApplySpec{.spec = next, .removal = command::Removal::Prune, .by = "ann"},
+             "apply-1");
 }
 
 /// Across index 1000, where the state is hashed, and the leader's word on it.

@@ -1,5 +1,5 @@
-// CountedSocket: a unix socket in front of HAProxy's that passes every command on and remembers it,
-// so that what reaches HAProxy is counted by somebody else than Fettle.
+// CountedSocket: a unix socket, or {port, host}, in front of HAProxy's that passes every command on and
+// remembers it, so that what reaches HAProxy is counted by somebody else than Fettle.
 'use strict';
 
 const net = require('net');
