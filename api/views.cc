@@ -229,6 +229,17 @@ ordered_json incidents_view(const core::State& state) {
   return list;
 }
 
+namespace {
+
+/// A run whose step waits, for health, a limit or its next attempt, is shown as waiting.
+core::RunState shown_state(const core::Run& run) {
+  const bool waits = !core::is_over(run.state) && run.step < run.steps.size() &&
+                     run.steps[run.step].state == core::StepState::Waiting;
+  return waits ? core::RunState::Waiting : run.state;
+}
+
+}  // namespace
+
 ordered_json run_view(const core::Run& run) {
   ordered_json steps = ordered_json::array();
   for (const core::StepProgress& step : run.steps) {
@@ -251,7 +262,7 @@ ordered_json run_view(const core::Run& run) {
           {"playbook", run.playbook.name},
           {"incident", run.incident ? ordered_json(run.incident->value) : ordered_json(nullptr)},
           {"mode", to_string(run.mode)},
-          {"state", to_string(run.state)},
+          {"state", to_string(shown_state(run))},
           {"step", at_step ? ordered_json(run.steps[run.step].id) : ordered_json(nullptr)},
           {"fence",
            {{"generation", run.fence.generation},

@@ -219,7 +219,10 @@ Status Member::open_incarnation() {
 
 /// A group that knows its spec needs no files: wrong ones are said, and nothing of them is applied.
 Status Member::open_voter(MemberFiles& files, std::uint64_t seed) {
-  if (!files.spec_errors.empty() && loaded_group_.entries.empty()) {
+  const auto& snapshot = loaded_group_.snapshot;
+  const bool has_log =
+      !loaded_group_.entries.empty() || (snapshot != nullptr && snapshot->meta.index > Index{0});
+  if (!files.spec_errors.empty() && !has_log) {
     return fail(Code::Invalid, joined(files.spec_errors));
   }
   for (const std::string& wrong : files.spec_errors) log::error("spec: " + wrong);

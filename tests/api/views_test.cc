@@ -133,6 +133,15 @@ TEST(Views, ARunHasTheDocumentedKeys) {
   EXPECT_EQ(shown["step"], "switch");
 }
 
+TEST(Views, ARunWaitsWhileItsStepWaits) {
+  core::Run run = example_run();
+  EXPECT_EQ(run_view(run)["state"], "running");
+  run.steps[run.step].state = core::StepState::Waiting;
+  EXPECT_EQ(run_view(run)["state"], "waiting");
+  run.state = core::RunState::Cancelled;
+  EXPECT_EQ(run_view(run)["state"], "cancelled");
+}
+
 TEST(Views, TheWebhookBodyIsTheDocumentedOne) {
   core::Alert alert;
   alert.key = "llm-prod/17/firing/0";
