@@ -68,9 +68,11 @@ std::size_t Raft::rank_without(const ServerId& gone) const {
 void Raft::start_pre_vote(const std::string& why) {
   reset_election_timer();
   set_role(Role::PreCandidate, "");
+  hold_pre_vote_for(config_.self);
   granted_ = {config_.self};
   refused_.clear();
-  if (knows_leader_lost()) refused_.insert(heard_leader_);  // of three one other is left to refuse
+  // Who led is dead or silent: of three one other is left to refuse.
+  if (was_leader(heard_leader_)) refused_.insert(heard_leader_);
   say("asks for pre-votes: " + why);
   const std::vector<ServerId> voters = voters_of(configuration());
   if (votes_in(granted_) >= majority_of(voters.size())) return campaign(false);
@@ -96,21 +98,59 @@ void Raft::campaign(bool transfer) {
   if (!dirty_ && batches_.empty()) count_vote(config_.self);  // only with a planted defect
 }
 
+/// A pre-vote binds nobody, and two servers that hold a majority of them at once split the votes
+/// that follow. So each is held for one server, for about as long as its election takes; while a
+/// server asks it holds its own. Another gets it only by coming first: by a newer log than this
+/// server's, or else by its name. All order alike, so of those that ask together one gets them all;
+/// that one may die or reach too few, which is why it ends.
+void Raft::hold_pre_vote_for(const ServerId& server) {
+  const Instant spread = config_.election_spread();
+  pre_vote_holder_ = server;
+  pre_vote_held_in_ = hard_.term;
+  pre_vote_held_until_ =
+      now_ + (knows_leader_lost() ? std::min(config_.evidence_stagger, spread) : spread);
+}
+
+bool Raft::holds_pre_vote() const {
+  if (now_ >= pre_vote_held_until_ || pre_vote_held_in_ != hard_.term) return false;
+  return pre_vote_holder_ != config_.self || role_ == Role::PreCandidate;
+}
+
+/// Empty: it is granted.
+std::string Raft::why_no_pre_vote(const Message& message, const VoteRequest& request) const {
+  if (hears_a_leader()) return "it hears its leader";
+  if (!log_.up_to_date(request.last_index, request.last_term)) return "its log is older";
+  if (message.term <= hard_.term) return "its term is not newer";
+  const bool newer_log =
+      request.last_term != log_.last_term() || request.last_index != log_.last_index();
+  if (!holds_pre_vote() || newer_log || message.from <= pre_vote_holder_) return "";
+  return pre_vote_holder_ == config_.self ? "it asks itself, and comes first"
+                                          : "it holds it for " + pre_vote_holder_;
+}
+
 void Raft::answer_pre_vote(const Message& message, const VoteRequest& request) {
-  const bool newer = message.term > hard_.term;
-  const bool fresh = log_.up_to_date(request.last_index, request.last_term);
-  const bool grant = newer && fresh && !hears_a_leader();
-  say((grant ? "grants pre-vote to " : "refuses pre-vote to ") + message.from +
-      (hears_a_leader() ? ": it hears its leader"
-       : !fresh         ? ": its log is older"
-       : !newer         ? ": its term is not newer"
-                        : ": its log is up to date"));
+  const std::string why_not = why_no_pre_vote(message, request);
+  const bool grant = why_not.empty();
+  say((grant ? "grants pre-vote to " : "refuses pre-vote to ") + message.from + ": " +
+      (grant ? "its log is up to date" : why_not));
   // A refusal carries the true term, so that a candidate with the newest log learns it.
   Term shown = grant ? message.term : hard_.term;
   if (!grant && FETTLE_MUTANT(raft_prevote_true_term)) shown = Term{message.term.value - 1};
   emit(message.from, shown, VoteReply{true, grant}, When::Now);
-  const bool better = !fresh && knows_leader_lost() && role_ == Role::Follower && may_campaign();
+  if (grant) return stand_back_for(message.from);
+  const bool better = !log_.up_to_date(request.last_index, request.last_term) &&
+                      knows_leader_lost() && role_ == Role::Follower && may_campaign();
   if (better) start_pre_vote("the leader is dead, and its own log is newer");
+}
+
+/// So that it does not ask itself while the other's election runs.
+void Raft::stand_back_for(const ServerId& other) {
+  if (holds_pre_vote() && pre_vote_holder_ == config_.self) {
+    say("stands back for " + other);
+    set_role(Role::Follower, "");
+  }
+  hold_pre_vote_for(other);
+  election_deadline_ = std::max(election_deadline_, pre_vote_held_until_);
 }
 
 void Raft::receive(const Message& message, const VoteRequest& request) {
@@ -154,13 +194,20 @@ void Raft::receive(const Message& message, const VoteReply& reply) {
   refused_.insert(message.from);
   const std::size_t voters = voters_of(configuration()).size();
   if (votes_in(refused_) < majority_of(voters)) return;
-  say("gives up: a majority refused");
+  say("gives up: no majority is left to grant it");
   set_role(Role::Follower, "");
-  if (!reply.pre || !knows_leader_lost()) return;
-  // The others may not know yet that the leader is dead. Two that ask in step are out of step the
-  // next time, by their ranks; a vote that is split waits for a random timer.
+  if (!reply.pre) return;  // a vote that is split waits for a random timer
+  if (!asks_again_soon()) return;
+  // Two that ask in step are out of step the next time, by their ranks.
   const auto turns = static_cast<std::int64_t>(voters + rank_without(heard_leader_));
   election_deadline_ = std::min(election_deadline_, now_ + config_.evidence_stagger * turns);
+}
+
+/// The others may know a little later that the leader is dead, or may have heard it a little later.
+/// A server that alone does not hear it for long asks no more often than its timer says.
+bool Raft::asks_again_soon() const {
+  if (knows_leader_lost()) return true;
+  return leader_heard_ && now_ - *leader_heard_ < 2 * config_.election_timeout;
 }
 
 std::size_t Raft::votes_in(const std::set<ServerId>& from) const {

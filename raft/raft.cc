@@ -220,9 +220,9 @@ void Raft::stop_leading(bool deposed, const std::string& why) {
 }
 
 void Raft::reset_election_timer() {
-  const auto base = static_cast<std::uint64_t>(config_.election_timeout.count());
+  const auto spread = static_cast<std::uint64_t>(config_.election_spread().count());
   election_deadline_ = now_ + config_.election_timeout +
-                       Instant(static_cast<std::int64_t>(rng_.between(0, base - 1)));
+                       Instant(static_cast<std::int64_t>(rng_.between(0, spread - 1)));
 }
 
 void Raft::advance_commit(Index to) {

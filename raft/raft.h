@@ -127,6 +127,11 @@ class Raft {
   void receive(const Message& message, const VoteRequest& request);
   void receive(const Message& message, const VoteReply& reply);
   void answer_pre_vote(const Message& message, const VoteRequest& request);
+  std::string why_no_pre_vote(const Message& message, const VoteRequest& request) const;
+  bool holds_pre_vote() const;
+  void hold_pre_vote_for(const ServerId& server);
+  void stand_back_for(const ServerId& other);
+  bool asks_again_soon() const;
   bool hears_a_leader() const;
   bool may_campaign() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
@@ -213,6 +218,10 @@ class Raft {
   Term heard_term_;                     // the newest whose leader it heard,
   ServerId heard_leader_;               // and that leader: known still when it asks for votes
   std::optional<Term> leader_lost_in_;  // its leader is known to be dead
+
+  ServerId pre_vote_holder_;  // itself: while it asks
+  Term pre_vote_held_in_;     // the next term has real votes
+  Instant pre_vote_held_until_{0};
 
   std::set<ServerId> granted_;
   std::set<ServerId> refused_;

@@ -23,11 +23,15 @@
 namespace fettle::raft {
 
 struct Timing {
-  Instant election_timeout{std::chrono::milliseconds(300)};  // T; timers draw from [T, 2T)
+  Instant election_timeout{std::chrono::milliseconds(300)};  // T; timers draw from [T, 5/4 T)
   Instant heartbeat{std::chrono::milliseconds(60)};
   /// Between the ranks of those who know that the leader is dead: at least twice the time of a
   /// commit and a round trip, or the second deposes the first.
   Instant evidence_stagger{std::chrono::milliseconds(20)};
+  /// Between the earliest and the latest that a timer can run out: 2.5 round trips to the farthest
+  /// voter, where T is measured. Short, because the first timer decides; two that run out together
+  /// split no vote, since a pre-vote is held for one of them so long (election.cc).
+  Instant election_spread() const { return election_timeout / 4; }
   friend bool operator==(const Timing&, const Timing&) = default;
 };
 
