@@ -4,6 +4,7 @@
 
 #include "api/kv_routes.h"
 #include "core/drift.h"
+#include "core/lease.h"
 #include "core/level.h"
 #include "daemon/group.h"
 #include "daemon/log.h"
@@ -20,7 +21,7 @@ void Group::propose(core::Command command, std::string client, WriteDone done) {
   core::LogEntry entry{.level = std::max(engine_.state().level, core::level_of(command)),
                        .stamp = stamp(),
                        .wall = io::Loop::wall_now(),
-                       .client = client,
+                       .client = core::keeps_answer(command) ? client : "",
                        .command = std::move(command)};
   const std::uint64_t token = next_token_++;
   if (done) proposing_.emplace(token, std::pair(std::move(client), std::move(done)));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/codec.h"
+#include "core/lease.h"
 #include "core/level.h"
 #include "tests/sim/stored_log.h"
 #include "tests/sim/world.h"
@@ -399,10 +400,10 @@ void Member::propose(core::Command command, const std::string& client, ClientDon
   constexpr std::int64_t kSomeDay = 1'700'000'000'000;  // ms
   const Instant wall = world_.clock().now() + wall_offset_;
   entry.wall = core::WallTime{kSomeDay + wall / milliseconds(1)};
-  entry.client = client;
+  if (core::keeps_answer(command)) entry.client = client;
   entry.command = std::move(command);
   const std::uint64_t token = ++token_;
-  proposed_[token] = {Term{}, client, std::move(done)};
+  proposed_[token] = {Term{}, entry.client, std::move(done)};
   input(raft::Propose{token, core::encode_entry(entry)});
 }
 
