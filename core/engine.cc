@@ -306,7 +306,8 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
   if (auto why = why_halt(index, entry)) return {.halt = std::move(why)};
   const Index before = state_.applied;
-  const Time due = next_wake();  // by the clock as it was: no entry may step over what it reaches
+  const Time due = falls_due();  // by the clock as it was: no entry may step over what it reaches
+  due_.reset();
   state_.applied = index;
   state_.now = std::max(state_.now, entry.stamp);
   state_.wall = std::max(state_.wall, entry.wall);
@@ -315,6 +316,7 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   const bool repeated = kept != state_.clients.end() && !FETTLE_MUTANT(core_client_key_ignored);
   if (!entry.client.empty() && repeated) {
     applied.answer = kept->second;
+    stepped_over_ = stepped_over_ || due <= state_.now;
     hash_if_due(before, applied);
     return applied;
   }
@@ -323,8 +325,13 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
               .index = index,
               .effects = applied.effects,
               .ring = ring_};
-  pass_time(ap);
-  if (due <= state_.now) touch_all(ap);
+  if (due <= state_.now) {
+    pass_time(ap);
+    touch_all(ap);
+  }
+  if (due <= state_.now || std::holds_alternative<command::Wake>(entry.command)) {
+    stepped_over_ = false;
+  }
   applied.answer = carry_out(ap, entry.command);
   settle(ap);
   keep_answer(entry.client, applied.answer);
@@ -335,6 +342,7 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
 Applied Engine::configure(Index index, const std::vector<std::string>& servers) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
   Applied applied;
+  due_.reset();
   state_.applied = index;
   if (state_.level < kLevel2 || state_.cluster.empty()) return applied;
   Applying ap{.state = state_,
@@ -350,6 +358,7 @@ Applied Engine::configure(Index index, const std::vector<std::string>& servers) 
 void Engine::keep_only(Index index, const std::string& survivor) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
   std::vector<Effect> effects;
+  due_.reset();
   state_.applied = index;
   Applying ap{
       .state = state_, .actions = actions_, .index = index, .effects = effects, .ring = ring_};
@@ -411,7 +420,14 @@ std::vector<Effect> Engine::outstanding() const {
   return effects;
 }
 
-Time Engine::next_wake() const {
+Time Engine::next_wake() const { return stepped_over_ ? state_.now : falls_due(); }
+
+Time Engine::falls_due() const {
+  if (!due_) due_ = find_due();
+  return *due_;
+}
+
+Time Engine::find_due() const {
   Time due = kNever;
   for (const FreezeState& freeze : state_.freezes) due = std::min(due, freeze.until);
   for (const auto& [id, run] : state_.runs) due = std::min(due, run_due(state_, run));
@@ -420,8 +436,8 @@ Time Engine::next_wake() const {
   }
   for (const auto& [name, node] : state_.nodes) {
     if (node.start_until.ns != 0) due = std::min(due, node.start_until);
-    due = std::min(due, weigh_due(state_, name));
-    due = std::min(due, blind_due(state_, name));
+    due = std::min(due, weigh_due(state_, name, node));
+    due = std::min(due, blind_due(state_, name, node));
   }
   return due;
 }
@@ -469,6 +485,7 @@ Status Engine::load(std::string_view bytes) {
   reader(head.now, head.wall, head.applied, head.level);
   if (head.level > supported_) return fail(Code::Refused, beyond_level(head.level, supported_));
   FETTLE_TRY(state_, decode<State>(bytes));
+  due_.reset();
   hashes_.clear();
   client_ages_.clear();
   for (const auto& [client, answer] : state_.clients) client_ages_.emplace(answer.at, client);

@@ -76,6 +76,8 @@ class Engine {
   std::optional<std::string> why_halt(Index index, const LogEntry& entry) const;
   void hash_if_due(Index before, Applied& applied);
   void keep_answer(const std::string& client, ClientAnswer answer);
+  Time falls_due() const;
+  Time find_due() const;
 
   static constexpr std::size_t kHashesKept = 16;
   State state_;
@@ -83,6 +85,12 @@ class Engine {
   std::map<std::string, KindSpec> actions_;
   std::uint32_t supported_;
   std::set<std::pair<Time, std::string>> client_ages_;  // of state_.clients, the oldest first
+  /// When something falls due by the state as it is; found by a walk over every node, once an
+  /// entry.
+  mutable std::optional<Time> due_;
+  /// A repeated command, which changes nothing but the time, came to or past it. Not of the state:
+  /// only who leads needs to know, and proposes a Wake.
+  bool stepped_over_ = false;
   std::map<Index, std::uint64_t> hashes_;  // of this voter's own state, the newest kHashesKept
 };
 

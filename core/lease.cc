@@ -1,6 +1,7 @@
 #include "core/lease.h"
 
 #include <algorithm>
+#include <variant>
 
 #include "base/check.h"
 #include "core/kv.h"
@@ -39,6 +40,12 @@ void drop_free_ones(State& state) {
 }
 
 }  // namespace
+
+bool keeps_answer(const Command& command) {
+  if (FETTLE_MUTANT(lease_answer_kept)) return true;
+  return !std::holds_alternative<command::LeaseGrant>(command) &&
+         !std::holds_alternative<command::LeaseRenew>(command);
+}
 
 Duration lease_margin(Duration duration) {
   return FETTLE_MUTANT(lease_given_away_early) ? Duration{0} : duration / kLeaseDrift;

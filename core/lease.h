@@ -13,6 +13,8 @@
 //   before it applied that renewal it counts nothing.
 // - The renewal was stamped after its holder sent it, so the group's count begins later than the
 //   holder's. The margin is for clocks whose rates differ, by up to one in kLeaseDrift.
+// - What a request under a repeated Idempotency-Key is answered is never an old answer: the holder
+//   may count from before it asked again (keeps_answer()).
 // Against more than that (a virtual machine that stood still with its clock, a holder that cannot
 // stop in time) there is the token: it grows with every grant, and what is guarded refuses an older
 // one.
@@ -31,6 +33,10 @@ inline constexpr Duration kLeaseMax = std::chrono::hours(1);
 inline constexpr std::int64_t kLeaseDrift = 10;
 inline constexpr std::size_t kLeasesMax = 4096;
 inline constexpr std::size_t kLeaseHolderBytesMax = 256;
+
+/// Whether the answer to `command` is kept under its client's key. Of a grant and a renewal it is
+/// not: it would be told again when what it tells of is over. Both may be done again instead.
+bool keeps_answer(const Command& command);
 
 /// How much longer than its duration a lease is kept for its holder.
 Duration lease_margin(Duration duration);

@@ -69,8 +69,7 @@ void update_blind(Applying& ap, const std::string& name) {
                "the probes of " + name + " cannot look at it: its verdict is an old one (blind)");
 }
 
-Time blind_due(const State& state, const std::string& name) {
-  const NodeState& node = state.nodes.at(name);
+Time blind_due(const State& state, const std::string& name, const NodeState& node) {
   if (node.blind_since.ns == 0 || state.troubles.contains(about_blind(name))) return kNever;
   return node.blind_since + kBlindAfter;
 }

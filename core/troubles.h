@@ -29,6 +29,6 @@ void close_trouble(Applying& ap, const std::string& about, const std::string& wh
 /// Opens or closes the node's `blind` trouble as its probes can look or not.
 void update_blind(Applying& ap, const std::string& node);
 /// When the node's blindness becomes a trouble (kNever: it is none, or it is told already).
-Time blind_due(const State& state, const std::string& node);
+Time blind_due(const State& state, const std::string& name, const NodeState& node);
 
 }  // namespace fettle::core

@@ -185,6 +185,25 @@ void update_verdict(Applying& ap, const std::string& name) {
          nobody_left ? node.reason : reason_of(node, worst, starting));
 }
 
+command::ReportOpinions news_of(const State& state, const command::ReportOpinions& report) {
+  command::ReportOpinions news{report.observer, report.incarnation, {}};
+  for (const Opinion& opinion : report.opinions) {
+    const auto node = state.nodes.find(opinion.node);
+    if (node == state.nodes.end()) continue;
+    const auto& observers = node->second.observers;
+    if (std::ranges::find(observers, report.observer) == observers.end()) continue;
+    const auto revision = watch_revision_of(state, opinion.node, report.observer);
+    if (revision != opinion.watch_revision) continue;
+    const auto held = node->second.opinions.find(report.observer);
+    if (held != node->second.opinions.end() && held->second.incarnation == report.incarnation &&
+        held->second.sequence >= opinion.sequence) {
+      continue;
+    }
+    news.opinions.push_back(opinion);
+  }
+  return news;
+}
+
 void take_opinions(Applying& ap, const command::ReportOpinions& report) {
   const auto member = ap.state.members.find(report.observer);
   if (member == ap.state.members.end()) return;

@@ -13,6 +13,11 @@ namespace fettle::core {
 /// observers or older sequences are left out.
 void take_opinions(Applying& ap, const command::ReportOpinions& report);
 
+/// What of a report is worth an entry: what take_opinions() would take, once it knows the
+/// observer's incarnation. An observer tells its whole table to each new leader; most of it the log
+/// has.
+command::ReportOpinions news_of(const State& state, const command::ReportOpinions& report);
+
 /// Weighs the node's opinions anew; a changed verdict is recorded and told.
 void update_verdict(Applying& ap, const std::string& node);
 

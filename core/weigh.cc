@@ -343,8 +343,7 @@ Weighing weighing_of(const State& state, const std::string& name) {
   return weighing;
 }
 
-Time weigh_due(const State& state, const std::string& name) {
-  const NodeState& node = state.nodes.at(name);
+Time weigh_due(const State& state, const std::string& name, const NodeState& node) {
   Time due = kNever;
   if (node.verdict == Verdict::Healthy && node.admin == Admin::Isolated &&
       hold_down_until(node) > state.now) {

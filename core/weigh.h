@@ -27,6 +27,6 @@ Weighing weighing_of(const State& state, const std::string& node);
 void weigh(Applying& ap, const std::string& node);
 
 /// When a node that is not yet acted on must be weighed again (kNever: on the next change).
-Time weigh_due(const State& state, const std::string& node);
+Time weigh_due(const State& state, const std::string& name, const NodeState& node);
 
 }  // namespace fettle::core

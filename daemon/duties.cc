@@ -1,5 +1,7 @@
 // What a leader does without being asked: it raises the engine's level once every voter supports
 // it, commits which members are lost or back, and hands over when it limps.
+#include <algorithm>
+
 #include "core/level.h"
 #include "daemon/group.h"
 #include "daemon/log.h"
@@ -17,11 +19,14 @@ void Group::tend_level() {
 
 /// A leader whose loop or disk limps hands over to the voter that is furthest.
 void Group::tend_health() {
-  const core::Duration slowest = std::max(loop_.lag(), driver_->take_slowest_save());
+  const core::Duration patience = Limping::patience_of(timing_.timing().election_timeout);
+  const core::Duration lag = loop_.lag();
+  const std::optional<core::Duration> write = driver_->take_slowest_save(patience);
   if (!leading_) return limping_.forget();
   if (raft::voters_of(driver_->raft().configuration()).size() < 2) return;
-  if (!limping_.look(io::Loop::now(), slowest, timing_.timing().election_timeout)) return;
-  log::warn("leader.limps: its loop or disk took up to " + core::to_string(slowest) + " for " +
+  if (!limping_.look(io::Loop::now(), lag, write, patience)) return;
+  log::warn("leader.limps: its loop or disk took up to " +
+            core::to_string(std::max(lag, write.value_or(core::Duration{0}))) + " for " +
             core::to_string(Limping::kAfter) + "; it hands over");
   do_transfer("", [](const Result<core::ClientAnswer>& answer) {
     if (!answer) log::warn("leader.limps: not handed over: " + answer.error().what);

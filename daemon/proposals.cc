@@ -4,7 +4,9 @@
 
 #include "api/kv_routes.h"
 #include "core/drift.h"
+#include "core/lease.h"
 #include "core/level.h"
+#include "core/verdicts.h"
 #include "daemon/group.h"
 #include "daemon/log.h"
 
@@ -20,7 +22,7 @@ void Group::propose(core::Command command, std::string client, WriteDone done) {
   core::LogEntry entry{.level = std::max(engine_.state().level, core::level_of(command)),
                        .stamp = stamp(),
                        .wall = io::Loop::wall_now(),
-                       .client = client,
+                       .client = core::keeps_answer(command) ? client : "",
                        .command = std::move(command)};
   const std::uint64_t token = next_token_++;
   if (done) proposing_.emplace(token, std::pair(std::move(client), std::move(done)));
@@ -70,23 +72,12 @@ void Group::take_report(const core::command::ReportOpinions& report) {
     return;
   }
   const bool first = reported_.empty();
-  const core::State& state = engine_.state();
-  for (const core::Opinion& opinion : report.opinions) {
-    const auto node = state.nodes.find(opinion.node);
-    if (node == state.nodes.end()) continue;
-    const auto& observers = node->second.observers;
-    if (std::ranges::find(observers, report.observer) == observers.end()) continue;
-    const auto revision = core::watch_revision_of(state, opinion.node, report.observer);
-    if (revision != opinion.watch_revision) continue;
-    const auto held = node->second.opinions.find(report.observer);
-    if (held != node->second.opinions.end() && held->second.incarnation == report.incarnation &&
-        held->second.sequence >= opinion.sequence) {
-      continue;
-    }
+  core::command::ReportOpinions news = core::news_of(engine_.state(), report);
+  for (core::Opinion& opinion : news.opinions) {
     std::uint64_t& proposed = proposed_[{report.observer, opinion.node}];
     if (proposed >= opinion.sequence) continue;
     proposed = opinion.sequence;
-    reported_[{report.observer, report.incarnation}].push_back(opinion);
+    reported_[{report.observer, report.incarnation}].push_back(std::move(opinion));
   }
   if (!first || reported_.empty()) return;
   loop_.before_waiting([this] { propose_reports(); });

@@ -93,7 +93,7 @@ void RaftDriver::save() {
         if (!*alive) return;
         const core::Duration took = io::Loop::now() - began;
         persist_times_.observe(took);
-        slowest_save_ = std::max(slowest_save_, took);
+        slowest_save_ = std::max(slowest_save_.value_or(took), took);
         saving_ = false;
         step(raft::Persisted{last});
         if (!saving_ && !unsaved_.empty()) save();
@@ -102,9 +102,11 @@ void RaftDriver::save() {
   FETTLE_ASSERT_MSG(queued, "the disk worker's queue is full");
 }
 
-core::Duration RaftDriver::take_slowest_save() {
+std::optional<core::Duration> RaftDriver::take_slowest_save(core::Duration patience) {
+  const std::optional<core::Duration> slowest = std::exchange(slowest_save_, std::nullopt);
   const core::Duration waiting = saving_ ? io::Loop::now() - saving_since_ : core::Duration{0};
-  return std::max(std::exchange(slowest_save_, core::Duration{0}), waiting);
+  if (waiting <= patience) return slowest;
+  return std::max(slowest.value_or(waiting), waiting);
 }
 
 void RaftDriver::settle_when_quiet() {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/counts.h"
@@ -51,9 +52,10 @@ class RaftDriver {
   void propose(raft::Propose proposal);
   const raft::Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
+  /// The slowest of the batches that became durable since this was asked last, or that wait for
+  /// longer than `patience`; nullopt: there was none, so nothing is known of the disk.
+  std::optional<core::Duration> take_slowest_save(core::Duration patience);
   /// How long batches took to become durable, the wait for the disk worker included.
-  /// The slowest of the batches that became durable since this was asked last, or that still wait.
-  core::Duration take_slowest_save();
   const core::Histogram& persist_times() const { return persist_times_; }
 
  private:
@@ -74,7 +76,7 @@ class RaftDriver {
   std::vector<raft::Persist> unsaved_;
   bool saving_ = false;
   core::Time saving_since_;
-  core::Duration slowest_save_{0};
+  std::optional<core::Duration> slowest_save_;
   core::Histogram persist_times_{core::latency_bounds()};
   bool stepping_ = false;
   std::deque<raft::Input> waiting_;

@@ -29,7 +29,10 @@ void Raft::receive(const Message& message, const Append& append) {
                 when_durable(commit_));
   }
   // Without a snapshot it does not even agree at index 0: who the servers are is not known.
-  if (history_.empty() || !log_.matches(append.prev_index, append.prev_term)) {
+  const bool follows = FETTLE_MUTANT(raft_previous_term_ignored)
+                           ? append.prev_index <= log_.last_index()
+                           : log_.matches(append.prev_index, append.prev_term);
+  if (history_.empty() || !follows) {
     const Index agreed = log_.last_not_after(append.prev_index, append.prev_term);
     const Index hint = std::max(agreed, commit_);
     say("refuses appends after " + std::to_string(append.prev_index.value) + "^" +

@@ -86,6 +86,15 @@ class Log {
     while (found > base_ && at(found).term > term) --found.value;
     return found;
   }
+  /// What may go so that of the entries up to `index` only the newest stay, within both bounds.
+  Index tail_begins_after(Index index, std::size_t entries_max, std::size_t bytes_max) const {
+    std::size_t entries = 0, bytes = 0;
+    for (; index > base_; --index.value) {
+      bytes += at(index).data.size();
+      if (++entries > entries_max || bytes > bytes_max) break;
+    }
+    return index;
+  }
   /// Entries from `from` on, until `bytes_max` is passed (at least one, if there is one).
   std::vector<Entry> slice(Index from, std::size_t bytes_max) const {
     std::vector<Entry> found;

@@ -35,8 +35,9 @@ void Raft::on(const Compact& input) {
   dirty().snapshot = snapshot_;
   history_.compact_to(input.index);
   say("compacts up to " + std::to_string(input.index.value));
-  if (input.index.value <= log_.base().value + config_.trailing_entries) return;
-  const Index to{input.index.value - config_.trailing_entries};
+  const Index to =
+      log_.tail_begins_after(input.index, config_.trailing_entries, config_.trailing_bytes);
+  if (to <= log_.base()) return;
   log_.compact_to(to);
   dirty().compact_to = to;
 }

@@ -28,7 +28,8 @@ struct Config : Timing {
   std::size_t inflight_bytes_max = 8U * 1024 * 1024;  // and their payload
   std::size_t chunk_bytes_max = 64U * 1024;           // of a snapshot
   std::size_t chunks_inflight_max = 4;                // unanswered, a peer
-  std::size_t trailing_entries = 1024;                // kept at compaction, for slow followers
+  std::size_t trailing_entries = 1024;                // kept at compaction, for slow followers,
+  std::size_t trailing_bytes = 16U * 1024 * 1024;     // and no more of them than this
   std::size_t uncommitted_bytes_max = 64U * 1024 * 1024;
   std::size_t reads_max = 4096;  // pending at once
   bool trace = false;

@@ -167,6 +167,28 @@ TEST(Engine, AnyEntryThatPassesADueTimeLetsItHappen) {
   EXPECT_EQ(story.performed.size(), 1U);
 }
 
+/// What is held down is due no more once that time is over: the leader would never be woken for it.
+TEST(Engine, ARepeatedCommandThatPassesADueTimeWakesTheLeader) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::Done);
+  story.all_say("a", Verdict::Healthy);
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.answers(TaskState::Done);
+  story.answers(TaskState::Done);
+  story.tell(command::Unfreeze{.service = "chat", .by = "ann"}, "once");
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.back().action, "traffic.isolate") << "held down after the relapse";
+  story.now = story.now + seconds(6);
+  story.tell(command::Unfreeze{.service = "chat", .by = "ann"}, "once");
+  EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "a repetition decides nothing";
+  EXPECT_LE(story.engine.next_wake(), story.now);
+  story.tell(command::Wake{});
+  EXPECT_EQ(story.performed.back().action, "traffic.restore");
+  EXPECT_GT(story.engine.next_wake(), story.now);
+}
+
 TEST(Engine, ARestoreInDoubtIsTakenBackWhenTheNodeIsNotHealthyAnyMore) {
   EngineStory story(story_spec({"a", "b"}));
   story.everything_is_healthy();

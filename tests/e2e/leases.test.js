@@ -53,6 +53,31 @@ test('commands under a lock run one at a time, also over a change of the leader'
     }),
 );
 
+test('a grant asked again under its key is of now, not what was answered then',
+  { timeout: 200000 },
+  () =>
+    Scene.play(async (scene) => {
+      const group = await Group.start(scene);
+      await group.untilRaised('m1', ANSWER_MS);
+      const grant = (holder, key) =>
+        group.local('m2', 'POST', '/v1/leases/nightly/grant', {
+          headers: { 'idempotency-key': key },
+          body: JSON.stringify({ holder, duration: '1s' }),
+        });
+      const first = await grant('a', 'once');
+      assert.strictEqual(first.status, 200, first.body);
+      const again = await grant('a', 'once');
+      assert.strictEqual(JSON.parse(again.body).token, JSON.parse(first.body).token);
+      const end = performance.now() + ANSWER_MS;
+      for (let tries = 1; (await grant('b', `b-${tries}`)).status !== 200; tries += 1) {
+        assert.ok(performance.now() < end, 'it never was free');
+      }
+      const late = await grant('a', 'once');
+      assert.strictEqual(late.status, 409, late.body);
+      assert.match(late.body, /held by b/);
+    }),
+);
+
 test('without a leader a command ends before its lock could be another one\'s',
   { timeout: 200000 },
   () =>

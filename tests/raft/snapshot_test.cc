@@ -46,6 +46,32 @@ TEST(Snapshot, CompactionKeepsATailForSlowFollowers) {
   EXPECT_EQ(a.raft.log().last_index(), Index{10});
 }
 
+TEST(Snapshot, TheTailIsBoundedInBytesToo) {
+  Config config;
+  config.trailing_bytes = 100;
+  OneServer a(Start{{}, snapshot_of(0, 0, voters({"a"})), {}}, config);
+  a.time_is_up();
+  a.disk_is_done();
+  for (int i = 0; i < 9; ++i) a.step(Propose{0, std::string(40, 'x')});
+  a.disk_is_done();
+  const Output out = a.step(Compact{Index{8}, "eight"});
+  ASSERT_TRUE(out.persist);
+  EXPECT_EQ(out.persist->compact_to, Index{6});
+  EXPECT_EQ(a.raft.log().base(), Index{6});
+}
+
+TEST(Snapshot, OfAnEntryAboveTheBoundNothingIsKept) {
+  Config config;
+  config.trailing_bytes = 100;
+  OneServer a(Start{{}, snapshot_of(0, 0, voters({"a"})), {}}, config);
+  a.time_is_up();
+  a.disk_is_done();
+  a.step(Propose{0, std::string(400, 'x')});
+  a.disk_is_done();
+  a.step(Compact{Index{2}, "two"});
+  EXPECT_EQ(a.raft.log().base(), Index{2});
+}
+
 TEST(Snapshot, WhatIsNotAppliedIsNotCompacted) {
   OneServer a;
   a.leads_surely();

@@ -32,6 +32,7 @@ void World::blow() {
   if (dice < 66) {
     Member& member = victim();
     note(member.name(), "stands still");
+    ++counts_[Count::Pauses];
     return member.pause_until(clock_.now() + milliseconds(rng_.between(50, 1200)));
   }
   if (dice < 74) return slow_disk(victim());
@@ -59,6 +60,7 @@ void World::isolate_one() {
   const std::string& one = victim().name();
   const std::uint64_t way = rng_.between(0, 2);  // both ways, only out, only in
   note(one, "is cut off");
+  ++counts_[way == 0 ? Count::Cuts : Count::CutsOneWay];
   for (const auto& member : members_) {
     const std::string& other = member->name();
     if (other == one) continue;
@@ -69,6 +71,7 @@ void World::isolate_one() {
 
 void World::split() {
   note("world", "the network splits");
+  ++counts_[Count::Cuts];
   std::set<std::string> side;
   for (const auto& member : members_) {
     if (rng_.chance(50)) side.insert(member->name());
@@ -88,6 +91,7 @@ void World::hurt_node() {
       std::next(health_.begin(), static_cast<std::ptrdiff_t>(rng_.between(0, health_.size() - 1)));
   Health& health = node->second;
   health = health != Health::Up ? Health::Up : rng_.chance(80) ? Health::Dead : Health::Hung;
+  if (health != Health::Up) ++counts_[Count::NodeFaults];
   note(node->first, health == Health::Up ? "recovers" : health == Health::Dead ? "dies" : "hangs");
 }
 
@@ -118,6 +122,7 @@ void World::meddle() {
 void World::slow_disk(Member& member) {
   const auto slow = milliseconds(rng_.between(20, 250));
   note(member.name(), "has slow disks");
+  ++counts_[Count::SlowDisks];
   member.group_disk().set_latency_max(slow);
   member.host_disk().set_latency_max(slow);
   clock_.after(milliseconds(rng_.between(200, 1500)), [this, &member] {

@@ -7,6 +7,7 @@ namespace fettle::sim {
 void Checks::acts(const std::string& host, const core::Task& task) {
   ++counts_[Count::Acts];
   const std::string key = core::to_string(task.key);
+  if (decisions_.attempt(task.key) == nullptr) broken("acted for " + key + ", which no log holds");
   if (acted_.contains(task.key) && undone_.erase(task.key) == 0) {
     broken("acted twice for " + key + " with no inspection in between that found it undone");
   }
@@ -28,7 +29,7 @@ void Checks::isolates(const std::string& host, const std::string& node, const co
   out_[node].insert(host);
   const Decisions::RunFacts* run = decisions_.run(key.run);
   const Decisions::Attempt* attempt = decisions_.attempt(key);
-  if (run == nullptr || attempt == nullptr) return broken("acted for a task that no log holds");
+  if (run == nullptr || attempt == nullptr) return;  // told by acts()
   if (run->forced) forced_ = true;
   if (run->forced || !decisions_.is_director(host)) return;
   if (!decisions_.in_spec_since(node, attempt->decided)) return;

@@ -36,6 +36,23 @@ enum class Count : std::uint8_t {
   KilledDuringAct,
   KilledBeforeDone,
   KilledBeforeAnswer,
+  Leaders,  // terms that somebody led
+  MessagesLost,
+  MessagesCopied,
+  MessagesLate,  // so that newer ones overtook them
+  Cuts,          // of one member, or of the network in two
+  CutsOneWay,
+  Pauses,
+  SlowDisks,
+  NodeFaults,
+  DeadForEver,
+  SnapshotsTaken,
+  SnapshotsInstalled,
+  MembersAdded,
+  MembersPromoted,
+  MembersRemoved,
+  LeadersRemoved,  // of them, by themselves
+  Transfers,       // done
 };
 
 inline constexpr std::array kCountNames = std::to_array<std::string_view>({"events",
@@ -63,7 +80,24 @@ inline constexpr std::array kCountNames = std::to_array<std::string_view>({"even
                                                                            "killed_before_act",
                                                                            "killed_during_act",
                                                                            "killed_before_done",
-                                                                           "killed_before_answer"});
+                                                                           "killed_before_answer",
+                                                                           "leaders",
+                                                                           "messages_lost",
+                                                                           "messages_copied",
+                                                                           "messages_late",
+                                                                           "cuts",
+                                                                           "cuts_one_way",
+                                                                           "pauses",
+                                                                           "slow_disks",
+                                                                           "node_faults",
+                                                                           "dead_for_ever",
+                                                                           "snapshots_taken",
+                                                                           "snapshots_installed",
+                                                                           "members_added",
+                                                                           "members_promoted",
+                                                                           "members_removed",
+                                                                           "leaders_removed",
+                                                                           "transfers"});
 
 class Counts {
  public:
@@ -78,6 +112,6 @@ class Counts {
  private:
   std::array<std::uint64_t, kCountNames.size()> all_{};
 };
-static_assert(static_cast<std::size_t>(Count::KilledBeforeAnswer) + 1 == kCountNames.size());
+static_assert(static_cast<std::size_t>(Count::Transfers) + 1 == kCountNames.size());
 
 }  // namespace fettle::sim

@@ -1,5 +1,7 @@
 #include "tests/sim/lease_clients.h"
 
+#include <utility>
+
 #include "core/lease.h"
 #include "tests/sim/world.h"
 
@@ -35,6 +37,7 @@ void LeaseClients::act(std::size_t at) {
   Holder& holder = holders_[at];
   const Instant now = world_.clock().now();
   if (holder.patience > now) return;
+  if (holder.open && rng_.chance(60)) return ask(at, Request{*holder.open});
   const std::string name = holder.name + "-" + std::to_string(holder.life);
   if (holder.believes_until <= now) {
     const auto duration = milliseconds(rng_.between(1000, 1600));
@@ -53,17 +56,23 @@ void LeaseClients::act(std::size_t at) {
 }
 
 void LeaseClients::ask(std::size_t at, core::Command command, core::Duration duration) {
+  ask(at, Request{"lease-" + std::to_string(++requests_), std::move(command), duration});
+}
+
+void LeaseClients::ask(std::size_t at, const Request& request) {
   Holder& holder = holders_[at];
+  holder.open = request;
   const Instant now = world_.clock().now();
   holder.patience = now + kPatience;
   const std::uint64_t number = ++holder.asked;
-  world_.door(rng_).ask(
-      "", command,
-      [this, at, number, now, duration](const std::optional<core::ClientAnswer>& answer) {
-        if (holders_[at].asked != number || !answer) return;
-        holders_[at].patience = Instant{0};
-        if (answer->ok) told(at, now, duration, *answer);
-      });
+  world_.door(rng_).ask(request.key, request.command,
+                        [this, at, number, now, duration = request.duration](
+                            const std::optional<core::ClientAnswer>& answer) {
+                          if (holders_[at].asked != number || !answer) return;
+                          holders_[at].patience = Instant{0};
+                          holders_[at].open.reset();
+                          if (answer->ok) told(at, now, duration, *answer);
+                        });
 }
 
 /// It has the lease for the duration by its own clock, from before it asked.
@@ -105,6 +114,7 @@ void LeaseClients::release(std::size_t at) {
   const std::string name = holder.name + "-" + std::to_string(holder.life);
   ++holder.life;
   ++holder.asked;
+  holder.open.reset();
   holder.believes_until = Instant{0};
   world_.door(rng_).ask("", core::command::LeaseRelease{holder.lease, name, holder.token},
                         [](const std::optional<core::ClientAnswer>&) {});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/codec.h"
+#include "core/lease.h"
 #include "core/level.h"
 #include "tests/sim/stored_log.h"
 #include "tests/sim/world.h"
@@ -160,6 +161,12 @@ void Member::deliver(Packet packet) {
   });
 }
 
+void Member::deliver_bytes(const std::string& bytes) {
+  auto packet = decode<Packet>(bytes);
+  if (!packet) return world_.checks().broken("a packet is not readable: " + packet.error().what);
+  deliver(std::move(*packet));
+}
+
 void Member::ask(const std::string& client, const core::Command& command, ClientDone done) {
   if (!alive()) return done(std::nullopt);
   later(Instant{0}, [this, client, command, done] { propose(command, client, done); });
@@ -208,6 +215,7 @@ void Member::input(raft::Input in) {
     inputs_.pop_front();
     const Term led = is_leader() ? raft_->term() : Term{};
     raft::Output out = raft_->step(clock(), next);
+    if (is_leader() && raft_->term() != led) ++world_.counts()[Count::Leaders];
     world_.raft_checks().stepped(name_, *raft_, is_leader() ? raft_->term() : led, out);
     carry_out(std::move(out));
   }
@@ -241,9 +249,13 @@ void Member::carry_out(raft::Output out) {
     auto node = proposed_.extract(rejected.token);
     if (!node.empty() && node.mapped().done) node.mapped().done(std::nullopt);
   }
+  if (out.restore != nullptr) ++world_.counts()[Count::SnapshotsInstalled];
   if (out.restore != nullptr) restore(*out.restore);
   for (const raft::Entry& entry : out.committed) {
     if (!halting_) apply(entry);
+  }
+  for (const raft::Transferred& one : out.transfers) {
+    if (one.ok) ++world_.counts()[Count::Transfers];
   }
   if (halting_) return;
   if (leads() && led_term_ != raft_->term()) {
@@ -286,7 +298,9 @@ void Member::keep(const raft::Persist& batch) {
 /// Hands Raft what it has applied, as a snapshot.
 void Member::compact() {
   if (applied_.value == 0) return;
+  const auto before = raft_->snapshot();
   input(raft::Compact{applied_, engine_->save()});
+  if (raft_->snapshot() != before) ++world_.counts()[Count::SnapshotsTaken];
 }
 
 /// False: it cannot, and ends.
@@ -399,10 +413,10 @@ void Member::propose(core::Command command, const std::string& client, ClientDon
   constexpr std::int64_t kSomeDay = 1'700'000'000'000;  // ms
   const Instant wall = world_.clock().now() + wall_offset_;
   entry.wall = core::WallTime{kSomeDay + wall / milliseconds(1)};
-  entry.client = client;
+  if (core::keeps_answer(command)) entry.client = client;
   entry.command = std::move(command);
   const std::uint64_t token = ++token_;
-  proposed_[token] = {Term{}, client, std::move(done)};
+  proposed_[token] = {Term{}, entry.client, std::move(done)};
   input(raft::Propose{token, core::encode_entry(entry)});
 }
 

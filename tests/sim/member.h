@@ -52,6 +52,31 @@ struct Sight {
 };
 using Packet = std::variant<raft::Message, Report, Facts, Order, Recall, Answer, Sight>;
 
+template <typename Archive>
+void fields(Archive& ar, Report& v) {
+  ar(v.report);
+}
+template <typename Archive>
+void fields(Archive& ar, Facts& v) {
+  ar(v.facts);
+}
+template <typename Archive>
+void fields(Archive& ar, Order& v) {
+  ar(v.task, v.finished_below);
+}
+template <typename Archive>
+void fields(Archive& ar, Recall& v) {
+  ar(v.key, v.fence, v.reason);
+}
+template <typename Archive>
+void fields(Archive& ar, Answer& v) {
+  ar(v.key, v.result);
+}
+template <typename Archive>
+void fields(Archive& ar, Sight& v) {
+  ar(v.report);
+}
+
 /// What a client of one member hears: its answer, or that nobody knows.
 using ClientDone = std::function<void(std::optional<core::ClientAnswer>)>;
 
@@ -74,6 +99,8 @@ class Member {
   /// Its process stands still until then; everything that comes meanwhile waits.
   void pause_until(Instant when) { paused_until_ = when; }
   void deliver(Packet packet);
+  /// The same, from another: bytes that must be readable.
+  void deliver_bytes(const std::string& bytes);
   void ask(const std::string& client, const core::Command& command, ClientDone done);
   /// A linearizable read of the key-value store, if this member leads.
   void read(const std::string& key, ReadDone done);

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/bytes.h"
+#include "core/codec.h"
 #include "core/level.h"
 #include "core/limits.h"
 #include "tests/support/engine_story.h"
@@ -111,26 +112,51 @@ void World::trace(const std::string& who, const std::string& what) {
                static_cast<long long>(us % 1'000'000), who.c_str(), what.c_str());
 }
 
-void World::send(const std::string& from, const std::string& to, Packet packet) {
+void World::send(const std::string& from, const std::string& to, const Packet& packet) {
   if (cut_.contains({from, to})) return;
-  if (!healed_ && rng_.chance(profile_.loss_percent)) return;
+  if (!healed_ && rng_.chance(profile_.loss_percent)) {
+    ++counts_[Count::MessagesLost];
+    return;
+  }
   Member* target = member_named(to);
   if (target == nullptr) return;
+  const std::string bytes = encode(packet);
   const bool twice = !healed_ && rng_.chance(profile_.copies_percent);
+  if (twice) ++counts_[Count::MessagesCopied];
   for (int copy = 0; copy < (twice ? 2 : 1); ++copy) {
     const bool late = !healed_ && rng_.chance(profile_.late_percent);
+    if (late) ++counts_[Count::MessagesLate];
     Instant arrives = clock_.now() + std::chrono::microseconds(rng_.between(200, 3000));
     if (late) arrives += milliseconds(rng_.between(10, kLateMax));
     if (profile_.fifo) {
       Instant& free = link_free_[{from, to}];
       arrives = free = std::max(arrives, free + Instant{1});
     }
-    clock_.at(arrives, [target, packet] { target->deliver(packet); });
+    clock_.at(arrives, [target, bytes] { target->deliver_bytes(bytes); });
   }
 }
 
 std::string World::violation() const {
   return raft_checks_.violation().empty() ? checks_.violation() : raft_checks_.violation();
+}
+
+/// What the committed configurations say of who came and went.
+void World::count_members() {
+  raft::Configuration before = founders(names_);
+  for (const auto& [index, now] : raft_checks_.configurations()) {
+    const Term term = raft_checks_.record()[index.value - 1].term;
+    for (const raft::Server& server : now.servers) {
+      const raft::Server* known = raft::find_server(before, server.id);
+      if (known == nullptr) ++counts_[Count::MembersAdded];
+      if (known != nullptr && server.voter && !known->voter) ++counts_[Count::MembersPromoted];
+    }
+    for (const raft::Server& server : before.servers) {
+      if (raft::find_server(now, server.id) != nullptr) continue;
+      ++counts_[Count::MembersRemoved];
+      if (raft_checks_.leaders().at(term) == server.id) ++counts_[Count::LeadersRemoved];
+    }
+    before = now;
+  }
 }
 
 /// False once a rule is broken.
@@ -156,6 +182,7 @@ Outcome World::run() {
     heal();
     await_convergence();
   }
+  count_members();
   counts_[Count::Events] = clock_.events();
   counts_[Count::Entries] = raft_checks_.record().size();
   counts_[Count::KvOperations] = kv_clients_.operations();
@@ -210,6 +237,7 @@ void World::let_stay_dead() {
     Member& member = *members_[i - 1];
     if (!member.alive() || !may_stay_dead(member)) continue;
     dead_.insert(member.name());
+    ++counts_[Count::DeadForEver];
     --left;
     member.crash();
     note(member.name(), "stays dead");

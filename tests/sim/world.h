@@ -51,7 +51,8 @@ class World {
   bool healed() const { return healed_; }
   /// The member that a client asks: mostly one that leads.
   Member& door(Rng& rng);
-  void send(const std::string& from, const std::string& to, Packet packet);
+  /// As bytes.
+  void send(const std::string& from, const std::string& to, const Packet& packet);
   bool compacts_now() { return rng_.chance(profile_.compact_percent); }
   /// A change of the members was committed; whoever was removed is switched off before long.
   void members_changed();
@@ -91,6 +92,7 @@ class World {
   Member& add_member(const std::string& name, std::shared_ptr<const raft::Snapshot> first);
   void make_spec();
   bool wind(Instant until);
+  void count_members();
   void heal();
   void let_stay_dead();
   bool may_stay_dead(const Member& member);

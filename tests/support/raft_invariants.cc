@@ -1,6 +1,7 @@
 #include "tests/support/raft_invariants.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/bytes.h"
 #include "raft/quorum.h"
@@ -96,7 +97,22 @@ void RaftInvariants::leads(const ServerId& name, const Raft& server) {
   }
 }
 
+/// Log matching (figure 3.2): two logs with an entry of one index and term are the same up to
+/// there. By induction, if that entry is the same one everywhere, and so is the term of the one
+/// before it.
+void RaftInvariants::logs_match(const ServerId& name, const Raft& server, const Persist& persist) {
+  for (const Entry& entry : persist.entries) {
+    const std::optional<Term> before = server.log().term_at(Index{entry.index.value - 1});
+    if (!before) continue;
+    const Logged logged{stable_hash(encode(entry)), *before};
+    if (logged_.try_emplace({entry.term, entry.index}, logged).first->second == logged) continue;
+    broken("log matching: the log of " + name + " up to " + text(entry) +
+           " is another than one that was there before");
+  }
+}
+
 void RaftInvariants::persists(const ServerId& name, const Raft& server, const Persist& persist) {
+  logs_match(name, server, persist);
   if (persist.snapshot != nullptr) snapshot(name, persist.snapshot->meta);
   bool touched = persist.snapshot != nullptr || persist.truncate_from.has_value();
   std::size_t own = 0;

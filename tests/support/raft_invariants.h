@@ -48,20 +48,30 @@ class RaftInvariants {
   const Configuration& configuration() const {
     return configurations_.empty() ? first_ : configurations_.rbegin()->second;
   }
+  /// By the term that each led.
+  const std::map<Term, ServerId>& leaders() const { return leaders_; }
 
  private:
   void broken(std::string what);
   void leads(const ServerId& name, const Raft& server);
   void persists(const ServerId& name, const Raft& server, const Persist& persist);
+  void logs_match(const ServerId& name, const Raft& server, const Persist& persist);
   void snapshot(const ServerId& name, const SnapshotMeta& meta);
   void committed(const ServerId& name, const Raft& server, Term led, const Output& out);
   void first_commit(const ServerId& name, const Raft& server, Term led, const Entry& entry);
   void reads(const ServerId& name, const Output& out);
   void in_force(const ServerId& name, const Raft& server);
+  /// What any log ever held at a position of a term: the entry, and the term before it.
+  struct Logged {
+    std::uint64_t hash = 0;
+    Term before;
+    friend bool operator==(const Logged&, const Logged&) = default;
+  };
   std::pair<Index, Configuration> configuration_as_of(Index index) const;
 
   Configuration first_;
   IsDurable durable_;
+  std::map<std::pair<Term, Index>, Logged> logged_;
   std::vector<Entry> record_;
   std::vector<Term> committed_in_;  // the term of the leader that committed it, by position
   std::map<Index, Configuration> configurations_;  // committed ones, by the index of their entry

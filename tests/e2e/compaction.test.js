@@ -1,0 +1,47 @@
+// A few large values fill the log as many small ones do: it is compacted by bytes, and a member that
+// was away meanwhile gets the snapshot, in chunks.
+'use strict';
+
+const assert = require('node:assert');
+const { test } = require('node:test');
+const { request } = require('../../trial/lib/http.js');
+const { Scene } = require('./support/scene.js');
+const { SmallGroup, NAMES } = require('./support/small_group.js');
+
+const LEVEL_MS = 15000;
+const VALUE_BYTES = 250000;
+/** 50 MB: more than a tail of 16 MiB and what may gather before the next snapshot. */
+const WRITES = 200;
+const KEPT_MAX = 2 * Math.ceil((16 * 1024 * 1024) / VALUE_BYTES) + 5;
+assert.ok(KEPT_MAX < WRITES);
+
+async function logEntries(group, name) {
+  const { socket } = group.member(name);
+  const { body } = await request({ socketPath: socket, path: '/metrics', timeoutMs: 10000 });
+  return Number(/^fettle_raft_log_entries (\d+)$/m.exec(body)[1]);
+}
+
+test('the log is compacted by bytes, and who lacks what is gone gets the snapshot', { timeout: 120000 }, () =>
+  Scene.play(async (scene) => {
+    const group = await SmallGroup.make(scene, { spec: 'version: 1\n' });
+    await group.start(...NAMES);
+    await group.until('writes are possible', LEVEL_MS, 'm1', '/v1/status', (one) => one.cluster?.level === 2);
+    await scene.processes.kill('m3', 'SIGKILL').exit;
+    const value = (i) => `${i} ${'x'.repeat(VALUE_BYTES)}`;
+    for (let i = 0; i < WRITES; i += 1) {
+      const { status, body } = await request({
+        socketPath: group.member('m1').socket, method: 'PUT', path: '/v1/kv/large',
+        body: JSON.stringify({ value: value(i) }), timeoutMs: 10000,
+      });
+      assert.strictEqual(status, 200, body);
+    }
+    for (const name of ['m1', 'm2']) {
+      const kept = await logEntries(group, name);
+      assert.ok(kept <= KEPT_MAX, `${name} keeps ${kept} entries`);
+    }
+    await group.start('m3');
+    const read = await group.get('m3', '/v1/kv/large?consistency=stale');
+    assert.strictEqual(read.value, value(WRITES - 1));
+    assert.ok((await logEntries(group, 'm3')) <= KEPT_MAX);
+  }),
+);
