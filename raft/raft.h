@@ -129,6 +129,7 @@ class Raft {
   void answer_pre_vote(const Message& message, const VoteRequest& request);
   bool hears_a_leader() const;
   bool may_campaign() const;
+  bool may_vote() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
   bool was_leader(const ServerId& server) const;
   void heard_leader(const Message& message);
