@@ -12,7 +12,7 @@
 namespace fettle::daemon {
 namespace {
 
-constexpr std::size_t kVotersMax = 7;
+constexpr std::ptrdiff_t kVotersMax = 7;
 constexpr std::size_t kServersMax = 16;  // learners included
 
 std::uint64_t founders_of(const std::vector<Peer>& members) {
@@ -23,6 +23,17 @@ std::uint64_t founders_of(const std::vector<Peer>& members) {
 }
 
 core::ClientAnswer told(std::string text) { return {.text = std::move(text)}; }
+
+bool will_vote(const raft::Server& server) { return server.voter || server.promote; }
+
+bool has_room_for_voter(const raft::Configuration& now) {
+  return std::ranges::count_if(now.servers, will_vote) < kVotersMax;
+}
+
+std::unexpected<Error> too_many() {
+  return fail(Code::Refused, "a group has at most " + std::to_string(kVotersMax) + " voters, and " +
+                                 std::to_string(kServersMax) + " members that hold the log");
+}
 
 }  // namespace
 
@@ -214,13 +225,15 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
     }
     if (!address) return answer(fail(Code::Invalid, "address is host:port"));
     if (known != nullptr && known->info == to_string(*address)) {
+      if (change.promote && !will_vote(*known)) {
+        return answer(fail(Code::Conflict, change.name + " is a member already, as a learner: " +
+                                               "fettle member promote " + change.name +
+                                               " makes it a voter"));
+      }
       return answer(told(change.name + " is a member already"));
     }
-    if (now.servers.size() >= kServersMax ||
-        (change.promote && raft::voters_of(now).size() >= kVotersMax)) {
-      return answer(fail(Code::Refused, "a group has at most " + std::to_string(kVotersMax) +
-                                            " voters, and " + std::to_string(kServersMax) +
-                                            " members that hold the log"));
+    if (now.servers.size() >= kServersMax || (change.promote && !has_room_for_voter(now))) {
+      return answer(too_many());
     }
     input = raft::AddServer{token, {change.name, false, to_string(*address), change.promote}};
     text = change.name + " is added: a learner" +
@@ -230,6 +243,7 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
     text = change.name + " is removed: stop its daemon";
   } else {
     if (known != nullptr && known->voter) return answer(told(change.name + " is a voter already"));
+    if (known != nullptr && !known->promote && !has_room_for_voter(now)) return answer(too_many());
     input = raft::PromoteServer{token, change.name};
     text = change.name + " is a voter";
   }
