@@ -355,14 +355,14 @@ Applied Engine::configure(Index index, const std::vector<std::string>& servers) 
   return applied;
 }
 
-void Engine::keep_only(Index index, const std::string& survivor) {
+void Engine::keep_only(Index index, const std::string& survivor, std::uint64_t generation_seen) {
   FETTLE_ASSERT_MSG(index > state_.applied, "entries are applied in order, once");
   std::vector<Effect> effects;
   due_.reset();
   state_.applied = index;
   Applying ap{
       .state = state_, .actions = actions_, .index = index, .effects = effects, .ring = ring_};
-  core::keep_only(ap, survivor);
+  core::keep_only(ap, survivor, generation_seen);
 }
 
 /// The oldest go first; of equally old ones the first by name.

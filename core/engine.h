@@ -41,7 +41,7 @@ class Engine {
   Applied configure(Index index, const std::vector<std::string>& servers);
 
   /// `survivor` alone is the group from `index` on, by the deliberate act of a person (keep_only).
-  void keep_only(Index index, const std::string& survivor);
+  void keep_only(Index index, const std::string& survivor, std::uint64_t generation_seen = 0);
 
   /// Every task that is open and every alert not yet delivered: what a new leader goes on with.
   std::vector<Effect> outstanding() const;

@@ -130,9 +130,9 @@ ClientAnswer update_members(Applying& ap, const command::UpdateMembers& command)
   return {.text = std::to_string(said.size() + news.lost.size() + news.back.size()) + " members"};
 }
 
-void keep_only(Applying& ap, const std::string& survivor) {
+void keep_only(Applying& ap, const std::string& survivor, std::uint64_t generation_seen) {
   State& state = ap.state;
-  ++state.generation;
+  state.generation = std::max(state.generation, generation_seen) + 1;
   MemberFacts facts;
   facts.name = survivor;
   while (!state.lost.empty()) member_back(ap, {state.lost.begin()->first});

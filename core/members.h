@@ -30,6 +30,7 @@ void configure_members(Applying& ap, const std::vector<std::string>& servers);
 
 /// All others are lost for good: `survivor` is the only member, of the next generation, under which
 /// no key repeats and no old member is heard. Its incarnation is forgotten: the next start says it.
-void keep_only(Applying& ap, const std::string& survivor);
+/// `generation_seen`: the newest that its host has acted for; the next one is above that too.
+void keep_only(Applying& ap, const std::string& survivor, std::uint64_t generation_seen);
 
 }  // namespace fettle::core

@@ -82,6 +82,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
             .on_up = [this](const std::string& p) { on_up(p); },
             .on_down = [this](const std::string& p) { on_down(p); },
             .on_dead = [this](const std::string& p) { driver_->step(raft::LeaderLost{p}); },
+            .on_failed = [this](const std::string& p) { unreachable(p); },
             .on_refused = [this](const std::string& p,
                                  const wire::Refused& r) { refused_by(p, r); },
             .on_agent_hello = [this](const wire::Hello& h) { return meet_agent(h); },
@@ -151,6 +152,7 @@ void Group::restore(const raft::Snapshot& snapshot) {
   log_bytes_ = 0;
   shared_state_.reset();
   told_kv_.clear();
+  facts_changed_ = true;
   to_work([this, revision = engine_.state().kv.revision] { events_.kv_restored(revision); });
   tell_watches();
 }
@@ -181,6 +183,7 @@ void Group::apply(const raft::Entry& entry) {
   count(entry.index, *decoded, applied);
   shared_state_.reset();
   no_longer_proposed(decoded->command);
+  facts_changed_ |= std::holds_alternative<core::command::SetFacts>(decoded->command);
   for (const core::Effect& effect : applied.effects) carry_out(effect);
   answer_write(entry, applied.answer);
 }
@@ -258,6 +261,7 @@ void Group::stepped(bool role_changed) {
   if (!told_kv_.empty()) {
     to_work([this, changes = std::exchange(told_kv_, {})] { events_.kv_changed(changes); });
   }
+  if (std::exchange(facts_changed_, false)) drop_other_incarnations();
   if (leading_) tend_level();
   finish_reads();
   arm_wake();

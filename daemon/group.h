@@ -178,13 +178,17 @@ class Group final : public GroupSide {
 
   // membership.cc: who the group is
   bool in_group() const;
+  bool has_begun() const;
+  raft::Configuration first_configuration() const;
   std::vector<Peer> peers() const;
   void configuration_changed();
   void link_to_peers();
   wire::Hello own_hello() const;
   Status meet(const wire::Hello& hello);
+  void unreachable(const std::string& peer);
   void refused_by(const std::string& peer, const wire::Refused& refusal);
   std::string incarnation_of(const std::string& name) const;
+  void drop_other_incarnations();
   void found_if_agreed();
   void do_change(const api::MemberChange& change, WriteDone done);
   void change_as_leader(const api::MemberChange& change, WriteDone done);
@@ -293,16 +297,18 @@ class Group final : public GroupSide {
   core::EventCounts counts_;                      // of what was applied anew since this start
   std::uint64_t leader_changes_ = 0;
 
-  // Of a member that has no group yet.
+  // Of a member whose group has not begun.
   std::vector<Peer> callers_;       // who called and is not in the file
-  std::set<std::string> founders_;  // who said that it knows no group either
+  std::set<std::string> founders_;  // who said that it knows of no group that has begun
   std::set<std::string> settled_;   // who said that it is in one
+  std::set<std::string> tried_;     // who answered, or could not be reached, since the start
   bool told_waits_ = false;
   std::vector<Peer> linked_;  // the newest peers()
   /// Removed members, kept in reach for a moment: by name, with the end of it.
   static constexpr core::Duration kFarewell = std::chrono::seconds(2);
   std::map<std::string, std::pair<Peer, core::Time>> leaving_;
   bool was_member_ = false;
+  bool facts_changed_ = false;  // in this step: links may be another incarnation's
   std::map<std::string, std::string> logged_incarnations_;  // by name, of the log at the start
 
   // Begins by chance: a peer's late reply to what this member asked before its last start names a

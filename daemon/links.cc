@@ -71,6 +71,18 @@ void Links::bury(std::unique_ptr<Outgoing>& out) {
   loop_.post([old] {});
 }
 
+void Links::drop_other_incarnation(const std::string& peer, const std::string& known) {
+  const std::string why = "it is another incarnation of " + peer + " than the group knows";
+  for (auto at = in_.begin(); at != in_.end();) {
+    const auto one = at++;
+    const Incoming& in = *one->second;
+    if (in.peer == peer && in.incarnation != known && !in.refused) refuse(one->first, why);
+  }
+  const auto out = out_.find(peer);
+  if (out == out_.end() || !out->second->hello) return;
+  if (out->second->hello->facts.incarnation != known) lost(*out->second, why);
+}
+
 void Links::connect_all() {
   started_ = true;
   for (auto& [name, out] : out_) connect(*out);
@@ -123,6 +135,7 @@ void Links::connect(Outgoing& out) {
 
 void Links::dial(Outgoing& out, const io::SockAddress& address) {
   out.address = address;
+  out.heard = io::Loop::now();
   out.reader = io::FrameReader(wire::kVersion, wire::kFrameBytesMax);
   out.stream = std::make_unique<io::Stream>(loop_);
   out.stream->connect_tcp(
@@ -186,9 +199,8 @@ void Links::reply(Outgoing& out, std::string_view payload) {
 }
 
 void Links::take_refusal(Outgoing& out, const wire::Refused& refusal) {
-  const std::string name = out.peer.name;
+  events_.on_refused(out.peer.name, refusal);
   lost(out, "it refuses this member: " + refusal.why);
-  events_.on_refused(name, refusal);
 }
 
 void Links::lost(Outgoing& out, const std::string& why) {
@@ -202,6 +214,7 @@ void Links::lost(Outgoing& out, const std::string& why) {
     events_.on_down(out.peer.name);
   } else {
     log::debug("link.failed peer=" + out.peer.name + ": " + why);
+    events_.on_failed(out.peer.name);
   }
   if (out.evidence_tries > 0) {
     const bool first = out.evidence_tries == kEvidenceTries;
@@ -278,7 +291,8 @@ bool Links::payload(std::uint64_t id, std::string_view payload) {
   } else {
     events_.on_frame(in.peer, std::move(*frame));
   }
-  return in_.contains(id);
+  const auto still = in_.find(id);  // what it said may have been that it is another one
+  return still != in_.end() && !still->second->refused;
 }
 
 Status Links::take_hello(std::uint64_t id, const wire::Frame& frame) {
@@ -305,6 +319,7 @@ Status Links::take_hello(std::uint64_t id, const wire::Frame& frame) {
     if (one->second->peer == certified) drop(one->first);
   }
   in.peer = certified;
+  in.incarnation = hello->facts.incarnation;
   in.stream->write(pack(events_.hello()));
   Outgoing& out = *out_.at(certified);
   if (!out.up && out.stream == nullptr) {  // it is here: no need to wait for our own next try
@@ -336,10 +351,11 @@ void Links::drop(std::uint64_t id) {
 void Links::beat() {
   const core::Time now = io::Loop::now();
   for (auto& [name, out] : out_) {
-    if (!out->up) continue;
-    if (now - out->heard > kSilenceMax) {
-      lost(*out, "silent for " + core::to_string(kSilenceMax));
-    } else {
+    if (out->stream == nullptr) continue;
+    const core::Duration patience = out->up ? kSilenceMax : kHelloMax;
+    if (now - out->heard > patience) {
+      lost(*out, "silent for " + core::to_string(patience));
+    } else if (out->up) {
       out->stream->write(pack(wire::Ping{now.ns}));
     }
   }

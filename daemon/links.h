@@ -41,6 +41,8 @@ struct LinkEvents {
   /// The peer's process is dead: its connection was cut, and right afterwards nobody listened
   /// there.
   std::function<void(const std::string& peer)> on_dead;
+  /// The peer could not be reached, or its connection ended before its link was up.
+  std::function<void(const std::string& peer)> on_failed;
   /// The peer refuses this member, and says why.
   std::function<void(const std::string& peer, const wire::Refused& refusal)> on_refused;
   /// An agent, named as in its certificate, introduces itself; an error refuses it.
@@ -57,6 +59,8 @@ class Links {
   static constexpr core::Duration kPingEvery = std::chrono::seconds(1);
   /// A link that carried nothing for this long is dead, whatever the kernel thinks.
   static constexpr core::Duration kSilenceMax = std::chrono::seconds(5);
+  /// From dialling to the peer's hello, the handshake included.
+  static constexpr core::Duration kHelloMax = io::Stream::kOpenTimeout + kSilenceMax;
   static constexpr std::size_t kIncomingMax = 64;
   /// After a cut the peer is dialled again at once, so many times and so far apart: the kernel may
   /// close a dead process's connections before its listener.
@@ -84,6 +88,9 @@ class Links {
   void connect_all();
   /// Who this member has links to, from now on: new ones are dialled, others are dropped, silently.
   void set_peers(const std::vector<Peer>& peers);
+
+  /// Ends the links with the peer, both ways, if another incarnation than `known` is there.
+  void drop_other_incarnation(const std::string& peer, const std::string& known);
 
   /// Queues a frame; false if the link is not up (nothing is kept).
   bool send(const std::string& peer, const wire::Frame& frame);
@@ -120,10 +127,11 @@ class Links {
   struct Incoming {
     std::unique_ptr<io::Stream> stream;
     io::FrameReader reader;
-    std::string peer;      // after its hello
-    bool refused = false;  // it is told so; nothing of it is read any more
-    bool agent = false;    // by what its client hello names
-    core::Time heard;      // of an agent that introduced itself
+    std::string peer;         // after its hello
+    std::string incarnation;  // as it says
+    bool refused = false;     // it is told so; nothing of it is read any more
+    bool agent = false;       // by what its client hello names
+    core::Time heard;         // of an agent that introduced itself
     Incoming();
   };
 

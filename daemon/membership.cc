@@ -12,21 +12,49 @@
 namespace fettle::daemon {
 namespace {
 
-constexpr std::size_t kVotersMax = 7;
+constexpr std::ptrdiff_t kVotersMax = 7;
 constexpr std::size_t kServersMax = 16;  // learners included
 
-std::uint64_t founders_of(const std::vector<Peer>& members) {
+std::uint64_t hash_of(const raft::Configuration& first) {
   std::vector<std::string> named;
-  for (const Peer& member : members) named.push_back(member.name + "=" + to_string(member.address));
+  for (const raft::Server& server : first.servers) named.push_back(server.id + "=" + server.info);
   std::ranges::sort(named);
   return stable_hash(encode(named));
 }
 
 core::ClientAnswer told(std::string text) { return {.text = std::move(text)}; }
 
+bool will_vote(const raft::Server& server) { return server.voter || server.promote; }
+
+bool has_room_for_voter(const raft::Configuration& now) {
+  return std::ranges::count_if(now.servers, will_vote) < kVotersMax;
+}
+
+std::unexpected<Error> too_many() {
+  return fail(Code::Refused, "a group has at most " + std::to_string(kVotersMax) + " voters, and " +
+                                 std::to_string(kServersMax) + " members that hold the log");
+}
+
 }  // namespace
 
+/// It knows a configuration: it founded, or has the log.
 bool Group::in_group() const { return driver_->raft().snapshot() != nullptr; }
+
+/// More than founded: somebody was elected, so something may have been acknowledged.
+bool Group::has_begun() const {
+  const raft::Raft& raft = driver_->raft();
+  return in_group() && (raft.term().value > 0 || raft.log().last_index().value > 0);
+}
+
+/// With what it founded; before, with what it would, as its file says.
+raft::Configuration Group::first_configuration() const {
+  if (in_group()) return driver_->raft().configuration();
+  raft::Configuration first;
+  for (const Peer& member : config_.members) {
+    first.servers.push_back({.id = member.name, .info = to_string(member.address)});
+  }
+  return first;
+}
 
 /// The configuration's servers; until this member has one, those of its file and whoever called.
 std::vector<Peer> Group::peers() const {
@@ -81,8 +109,8 @@ void Group::link_to_peers() {
 wire::Hello Group::own_hello() const {
   return {.cluster = config_.cluster,
           .generation = engine_.state().generation,
-          .in_group = in_group(),
-          .founders = founders_of(config_.members),
+          .in_group = has_begun(),
+          .founders = hash_of(first_configuration()),
           .address = config_.address,
           .facts = config_.facts};
 }
@@ -93,7 +121,8 @@ Status Group::on_hello(const wire::Hello& hello) {
     return fail(Code::Refused, "it is of cluster '" + hello.cluster + "'");
   }
   if (name == self()) return fail(Code::Refused, "it says that it is " + self() + " itself");
-  if (!in_group()) return meet(hello);
+  if (!has_begun()) FETTLE_CHECK(meet(hello));
+  if (!in_group()) return {};
   const core::State& state = engine_.state();
   if (hello.in_group && hello.generation != state.generation) {
     return fail(Code::Refused, "it is of generation " + std::to_string(hello.generation) +
@@ -124,15 +153,28 @@ std::string Group::incarnation_of(const std::string& name) const {
   return replaying && logged != logged_incarnations_.end() ? logged->second : "";
 }
 
-/// A member that has no group yet hears whoever is of its cluster.
+/// Whoever was accepted before the log said which incarnation a member is may be another one.
+/// Looked at once a step is applied as a whole: older entries name who was removed since.
+void Group::drop_other_incarnations() {
+  if (links_ == nullptr) return;
+  for (const Peer& peer : linked_) {
+    const std::string known = incarnation_of(peer.name);
+    if (!known.empty()) links_->drop_other_incarnation(peer.name, known);
+  }
+}
+
+/// A member whose group has not begun hears whoever is of its cluster; founders must agree on who
+/// they are.
 Status Group::meet(const wire::Hello& hello) {
   constexpr std::size_t kCallersMax = 16;
   const std::string& name = hello.facts.name;
-  const bool founder =
-      std::ranges::find(config_.members, name, &Peer::name) != config_.members.end();
-  if (founder && !hello.in_group && hello.founders != founders_of(config_.members)) {
+  const raft::Configuration first = first_configuration();
+  const bool founder = raft::find_server(first, name) != nullptr;
+  tried_.insert(name);
+  if (founder && !hello.in_group && hello.founders != hash_of(first)) {
     return fail(Code::Refused, "its file names other cluster.members than " + self() + "'s");
   }
+  if (in_group()) return {};
   if (!founder && std::ranges::find(callers_, name, &Peer::name) == callers_.end()) {
     if (callers_.size() >= kCallersMax) callers_.erase(callers_.begin());
     callers_.push_back({name, hello.address});
@@ -144,15 +186,18 @@ Status Group::meet(const wire::Hello& hello) {
   return {};
 }
 
-/// A voter with an empty disk begins a group only if a majority of those its file names answers,
-/// and none of them knows a group (DESIGN §5 "Identity").
+/// A voter with an empty disk founds only if a majority of those its file names is here, none of
+/// them knows of a group that has begun, and each of the others was asked: it answered, or could
+/// not be reached (DESIGN §5 "Identity"). Nobody leads before a majority has founded, for who has
+/// not grants no vote.
 void Group::found_if_agreed() {
   if (in_group()) return;
-  raft::Configuration first;
+  const raft::Configuration first = first_configuration();
   std::size_t here = 0;
+  bool all_tried = true;
   for (const Peer& member : config_.members) {
-    first.servers.push_back({.id = member.name, .info = to_string(member.address)});
     if (member.name == self() || founders_.contains(member.name)) ++here;
+    if (member.name != self() && !tried_.contains(member.name)) all_tried = false;
   }
   const bool named = raft::find_server(first, self()) != nullptr;
   if (!named || !settled_.empty()) {
@@ -164,16 +209,23 @@ void Group::found_if_agreed() {
     }
     return;
   }
-  if (here * 2 <= config_.members.size()) return;
+  if (here * 2 <= config_.members.size() || !all_tried) return;
   log::info("group.founded: " + std::to_string(here) + " of " +
             std::to_string(config_.members.size()) + " members are here, and none knows a group");
-  loop_.post([this, first] { driver_->step(raft::Found{first}); });
+  loop_.post([this, first] {
+    if (settled_.empty()) driver_->step(raft::Found{first});
+  });
 }
 
 /// The group goes on without this member; why it is refused stands in its log.
 void Group::refused_by(const std::string& peer, const wire::Refused& refusal) {
   log::warn("link.refused_by peer=" + peer + ": " + refusal.why);
   if (refusal.in_group && !in_group()) settled_.insert(peer);
+}
+
+void Group::unreachable(const std::string& peer) {
+  if (in_group() || !tried_.insert(peer).second) return;
+  found_if_agreed();
 }
 
 void Group::change_members(api::MemberChange change, TextDone done) {
@@ -214,13 +266,15 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
     }
     if (!address) return answer(fail(Code::Invalid, "address is host:port"));
     if (known != nullptr && known->info == to_string(*address)) {
+      if (change.promote && !will_vote(*known)) {
+        return answer(fail(Code::Conflict, change.name + " is a member already, as a learner: " +
+                                               "fettle member promote " + change.name +
+                                               " makes it a voter"));
+      }
       return answer(told(change.name + " is a member already"));
     }
-    if (now.servers.size() >= kServersMax ||
-        (change.promote && raft::voters_of(now).size() >= kVotersMax)) {
-      return answer(fail(Code::Refused, "a group has at most " + std::to_string(kVotersMax) +
-                                            " voters, and " + std::to_string(kServersMax) +
-                                            " members that hold the log"));
+    if (now.servers.size() >= kServersMax || (change.promote && !has_room_for_voter(now))) {
+      return answer(too_many());
     }
     input = raft::AddServer{token, {change.name, false, to_string(*address), change.promote}};
     text = change.name + " is added: a learner" +
@@ -230,6 +284,7 @@ void Group::change_as_leader(const api::MemberChange& change, WriteDone done) {
     text = change.name + " is removed: stop its daemon";
   } else {
     if (known != nullptr && known->voter) return answer(told(change.name + " is a voter already"));
+    if (known != nullptr && !known->promote && !has_room_for_voter(now)) return answer(too_many());
     input = raft::PromoteServer{token, change.name};
     text = change.name + " is a voter";
   }

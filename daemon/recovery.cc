@@ -8,6 +8,7 @@
 #include "core/snapshot_file.h"
 #include "io/files.h"
 #include "store/group_store.h"
+#include "store/host_store.h"
 
 namespace fettle::daemon {
 namespace {
@@ -53,6 +54,8 @@ Result<std::string> recover_alone(const MemberFiles& files, const RecoveryOrder&
   std::filesystem::create_directories(file.data_dir, failed);
   FETTLE_TRY(const auto store, store::GroupStore::open(file.data_dir + "/group.db"));
   FETTLE_TRY(const store::LoadedGroup loaded, store->load());
+  FETTLE_TRY(const auto host_store, store::HostStore::open(file.data_dir + "/host.db"));
+  FETTLE_TRY(const store::LoadedHost host, host_store->load());
   core::Engine engine(actions::kinds());
   Index last;
   if (order.snapshot_file.empty()) {
@@ -73,7 +76,9 @@ Result<std::string> recover_alone(const MemberFiles& files, const RecoveryOrder&
   }
   const Index index = next(last);
   const Term term = next(loaded.hard.term);
-  engine.keep_only(index, file.node_name);
+  // An older state may be restored on a host that has acted for a later generation: it would refuse
+  // the orders of any but a newer one, and know the keys of its runs.
+  engine.keep_only(index, file.node_name, host.generation);
   auto snapshot = std::make_shared<raft::Snapshot>();
   const core::Address address = own_address(file);
   snapshot->meta = {.index = index,

@@ -54,8 +54,8 @@ inline constexpr const char* kAgentProtocol = "fettle-agent";
 struct Hello {
   std::string cluster;
   std::uint64_t generation = 1;
-  bool in_group = false;  // it has the group's log, or a part of it; false: a new, empty member
-  std::uint64_t founders = 0;  // hash of the first voters that its file names
+  bool in_group = false;       // its group has begun; false: it is empty, or has only founded
+  std::uint64_t founders = 0;  // hash of the first voters: those it founded with, or of its file
   core::Address address;       // where it listens for members
   core::MemberFacts facts;
 };

@@ -35,6 +35,12 @@ bool Raft::may_campaign() const {
   return is_voter(history_.as_of(before).configuration, config_.self);
 }
 
+/// Without a configuration a server has forgotten what it voted and acknowledged, or has not begun:
+/// its answer is no proof of anything.
+bool Raft::may_vote() const {
+  return snapshot_ != nullptr || FETTLE_MUTANT(raft_empty_server_votes);
+}
+
 /// True if it leads the term, or led it when last heard.
 bool Raft::was_leader(const ServerId& server) const {
   return heard_term_ == hard_.term && heard_leader_ == server;
@@ -118,6 +124,7 @@ bool Raft::holds_pre_vote() const {
 
 /// Empty: it is granted.
 std::string Raft::why_no_pre_vote(const Message& message, const VoteRequest& request) const {
+  if (!may_vote()) return "it knows no configuration";
   if (hears_a_leader()) return "it hears its leader";
   if (!log_.up_to_date(request.last_index, request.last_term)) return "its log is older";
   if (message.term <= hard_.term) return "its term is not newer";
@@ -136,7 +143,9 @@ void Raft::answer_pre_vote(const Message& message, const VoteRequest& request) {
   // A refusal carries the true term, so that a candidate with the newest log learns it.
   Term shown = grant ? message.term : hard_.term;
   if (!grant && FETTLE_MUTANT(raft_prevote_true_term)) shown = Term{message.term.value - 1};
-  emit(message.from, shown, VoteReply{true, grant}, When::Now);
+  // Who campaigns has a majority of those that began, and they do not forget it.
+  const bool only_began = log_.last_index() == Index{};
+  emit(message.from, shown, VoteReply{true, grant}, only_began ? When::Durable : When::Now);
   if (grant) return stand_back_for(message.from);
   const bool better = !log_.up_to_date(request.last_index, request.last_term) &&
                       knows_leader_lost() && role_ == Role::Follower && may_campaign();
@@ -167,10 +176,13 @@ void Raft::receive(const Message& message, const VoteRequest& request) {
                     FETTLE_MUTANT(raft_double_vote) ||
                     (FETTLE_MUTANT(raft_double_vote_transfer) && request.transfer);
   const bool waits = role_ == Role::Follower || role_ == Role::PreCandidate;
-  const bool grant = message.term == hard_.term && waits && free && fresh;
+  const bool grant = may_vote() && message.term == hard_.term && waits && free && fresh;
   if (!grant) {
     say("refuses " + who +
-        (fresh ? free ? ": older term" : ": voted for " + hard_.vote : ": its log is older"));
+        (!may_vote() ? ": it knows no configuration"
+         : !fresh    ? ": its log is older"
+         : !free     ? ": voted for " + hard_.vote
+                     : ": older term"));
     return emit(message.from, hard_.term, VoteReply{false, false}, When::Now);
   }
   say("grants " + who + ": its log is up to date");

@@ -124,8 +124,11 @@ void Raft::on(const AddServer& input) {
 void Raft::on(const PromoteServer& input) {
   if (!may_change(input.token)) return;
   const Server* server = find_server(configuration(), input.id);
-  if (server == nullptr) return reject(input.token, Code::NotFound, "no member " + input.id);
+  if (server == nullptr) return reject(input.token, Code::NotFound, input.id + " is not a member");
   if (server->voter) return reject(input.token, Code::Conflict, input.id + " is a voter already");
+  if (progress_.at(input.id).match == Index{}) {
+    return reject(input.token, Code::Refused, input.id + " holds nothing of the log yet");
+  }
   Configuration to = with_voter(configuration(), input.id);
   if (!may_become(to, input.token)) return;
   out_.accepted.push_back({input.token, next(log_.last_index()), hard_.term});
@@ -135,7 +138,7 @@ void Raft::on(const PromoteServer& input) {
 void Raft::on(const RemoveServer& input) {
   if (!may_change(input.token)) return;
   const Server* server = find_server(configuration(), input.id);
-  if (server == nullptr) return reject(input.token, Code::NotFound, "no member " + input.id);
+  if (server == nullptr) return reject(input.token, Code::NotFound, input.id + " is not a member");
   if (server->voter && voters_of(configuration()).size() == 1) {
     return reject(input.token, Code::Invalid, input.id + " is the last voter");
   }

@@ -134,6 +134,7 @@ class Raft {
   bool asks_again_soon() const;
   bool hears_a_leader() const;
   bool may_campaign() const;
+  bool may_vote() const;
   bool knows_leader_lost() const { return leader_lost_in_ == hard_.term; }
   bool was_leader(const ServerId& server) const;
   void heard_leader(const Message& message);

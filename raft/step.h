@@ -36,8 +36,9 @@ struct Config : Timing {
 };
 
 /// What a server begins with: what its store holds. A new group begins from a snapshot of index 0,
-/// term 0, with its first configuration and no data. Without any snapshot a server is nobody's
-/// voter: it never campaigns, and answers until a leader sends it one. Entries need a snapshot.
+/// term 0, with its first configuration and no data. Without any snapshot a server never campaigns
+/// and grants no vote, for it may have forgotten what it promised; it follows a leader that sends
+/// it one. Entries need a snapshot.
 struct Start {
   HardState hard;
   std::shared_ptr<const Snapshot> snapshot;
@@ -90,7 +91,8 @@ struct RemoveServer {
   std::uint64_t token = 0;
   ServerId id;
 };
-/// Makes a learner a voter now, caught up or not. Refused as a removal is.
+/// Makes a learner a voter now, caught up or not; it must hold something of the log, or it could
+/// not vote. Refused as a removal is.
 struct PromoteServer {
   std::uint64_t token = 0;
   ServerId id;

@@ -40,9 +40,23 @@ bool is_loopback(const std::string& host) {
          (host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos);
 }
 
+/// `0.0.0.0` or `::`, however it is written: it says where to listen, and nothing to others.
+bool is_every_address(const std::string& host) {
+  return host.find_first_not_of("0.:") == std::string::npos;
+}
+
+/// After the cluster: a founder's own address stands there.
 void parse_listen(Report& report, const Value& value, MemberFile& member) {
   Reader reader(report, value, "listen");
   member.listen_cluster = take_address(reader, "cluster");
+  const bool founder = std::ranges::find(member.members, member.node_name, &MemberAddress::name) !=
+                       member.members.end();
+  const bool told = !member.is_agent() && !founder && member.listen_cluster.has_value();
+  if (told && is_every_address(member.listen_cluster->host)) {
+    reader.wrong(*reader.take("cluster"), "cluster",
+                 "'" + to_string(*member.listen_cluster) + "' is every address of this host",
+                 "an address of this host, which others can reach");
+  }
   if (const auto api = take_address(reader, "api")) {
     member.listen_api = *api;
     if (!is_loopback(api->host)) {
@@ -91,6 +105,11 @@ void parse_cluster(Report& report, const Value& value, MemberFile& member) {
     peer.name = one.need_text("name", "a member's name");
     if (const auto address = take_address(one, "address")) {
       peer.address = *address;
+      if (is_every_address(address->host)) {
+        one.wrong(*one.take("address"), "address",
+                  "'" + to_string(*address) + "' is every address of a host",
+                  "an address of that host, which others can reach");
+      }
     } else if (!one.has("address")) {
       one.need("address", "host:port");
     }
@@ -228,10 +247,10 @@ ParsedMember parse_member(const core::SourceFile& file, const std::string& host_
       member.log_level =
           inner.word_or("level", "info", {"trace", "debug", "info", "warn", "error"});
     }
-    if (const Value* listen = reader.take("listen"); listen != nullptr)
-      parse_listen(report, *listen, member);
     if (const Value* cluster = reader.take("cluster"); cluster != nullptr)
       parse_cluster(report, *cluster, member);
+    if (const Value* listen = reader.take("listen"); listen != nullptr)
+      parse_listen(report, *listen, member);
     if (const Value* tls = reader.take("tls"); tls != nullptr) parse_tls(report, *tls, member);
     member.spec_globs = reader.texts("spec");
     if (const Value* allow = reader.take("allow"); allow != nullptr)

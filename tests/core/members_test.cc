@@ -76,6 +76,13 @@ TEST(Alone, TheSurvivorIsTheOnlyMemberOfTheNextGeneration) {
   EXPECT_EQ(live_members(story.engine.state()), std::vector<std::string>{"m1"});
 }
 
+TEST(Alone, TheGenerationIsAboveWhateverTheHostHasActedFor) {
+  EngineStory story = raised();
+  constexpr std::uint64_t kSeen = 4;
+  story.engine.keep_only(Index{++story.index}, "m1", kSeen);
+  EXPECT_EQ(story.engine.state().generation, kSeen + 1);
+}
+
 TEST(Alone, WhatItsHostHadDoneCountsUnderTheKeyItWasDoneUnder) {
   EngineStory story = raised();
   story.all_say("a", Verdict::Down, Outcome::Refused);

@@ -218,6 +218,26 @@ TEST(Retry, APersonsIsolationStaysAPersons) {
   EXPECT_EQ(story.performed.back().action, "traffic.isolate") << "and it is not restored";
 }
 
+TEST(Retry, APersonsRestoreIsRefusedIfTheNodeIsNotHealthyByThen) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.tell(command::Isolate{.node = "a", .by = "ann"});
+  story.done("7", "ready", "drain");
+  story.tell(command::Restore{.node = "a", .by = "ann"});
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    story.answers(TaskState::Failed, "no");
+    story.pass(seconds(2));
+  }
+  ASSERT_EQ(story.last_run().state, RunState::Failed);
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  const std::size_t before = story.performed.size();
+  ASSERT_TRUE(story.tell(command::Retry{.run = RunId{2}, .by = "ann"}).ok);
+  EXPECT_EQ(story.last_run().state, RunState::Failed);
+  EXPECT_TRUE(story.last_run().steps.front().reason.starts_with("refused: its verdict is down"));
+  EXPECT_EQ(story.performed.size(), before);
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated);
+}
+
 TEST(Reassert, DoesNotOverruleAFailedRunThatLeftTheNodeOut) {
   Spec spec = story_spec({"a", "b"});
   PlaybookSpec heal{.name = "heal", .mode = Mode::Enforce};

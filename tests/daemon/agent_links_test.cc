@@ -1,48 +1,10 @@
 // Agents and voters on real sockets with real certificates: who is let in, who waits its turn, and
 // which voters an agent has links to.
-#include <gtest/gtest.h>
-
-#include <filesystem>
-#include <fstream>
-
-#include "daemon/links.h"
 #include "daemon/uplinks.h"
-#include "io/certificates.h"
-#include "tests/store/temp_folder.h"
+#include "tests/daemon/link_rig.h"
 
 namespace fettle::daemon {
 namespace {
-
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-/// A CA and what it signed, as files.
-class Certificates {
- public:
-  Certificates() : ca_(io::make_ca("test").value()) { write("ca.pem", ca_.cert_pem); }
-
-  std::shared_ptr<io::TlsContext> of(const std::string& name) {
-    const auto pair = io::make_member_certificate(ca_, "test", name).value();
-    write(name + ".pem", pair.cert_pem);
-    write(name + ".key", pair.key_pem);
-    return io::TlsContext::load(at("ca.pem"), at(name + ".pem"), at(name + ".key")).value();
-  }
-
- private:
-  std::string at(const std::string& name) const { return folder_.file(name); }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(at(name)) << text;
-  }
-  store::TempFolder folder_;
-  io::KeyAndCertificate ca_;
-};
-
-wire::Hello hello_of(const std::string& name, core::MemberRole role) {
-  wire::Hello hello{.cluster = "test", .in_group = true};
-  hello.facts.name = name;
-  hello.facts.role = role;
-  return hello;
-}
 
 /// The links of one voter, and what they told.
 struct Voter {
@@ -54,6 +16,7 @@ struct Voter {
                .on_up = {},
                .on_down = {},
                .on_dead = {},
+               .on_failed = {},
                .on_refused = {},
                .on_agent_hello = [](const wire::Hello&) -> Status { return {}; },
                .on_agent_up = [this](const wire::Hello& h) { up.push_back(h.facts.name); },
@@ -86,31 +49,7 @@ struct Fleetling {
   Uplinks links;
 };
 
-class AgentLinks : public testing::Test {
- protected:
-  /// Turns the loop until `done`, or for `most`.
-  bool until(const std::function<bool()>& done, core::Duration most = seconds(20)) {
-    bool met = false;
-    io::Timer looks(loop);
-    io::Timer end(loop);
-    looks.start_repeating(milliseconds(1), [&] {
-      if (!done()) return;
-      met = true;
-      loop.stop();
-    });
-    end.start(most, [&] { loop.stop(); });
-    loop.run();
-    return met;
-  }
-  /// One that this process's other tests do not have.
-  std::uint16_t port() { return next_port_++; }
-
-  io::Loop loop;
-  Certificates certificates;
-
- private:
-  std::uint16_t next_port_ = static_cast<std::uint16_t>(12000 + getpid() % 8000);
-};
+using AgentLinks = LinkRig;
 
 TEST_F(AgentLinks, AnAgentHasLinksToTwoVotersAndPicksTheThirdWhenOneDies) {
   std::map<std::string, std::unique_ptr<Voter>> voters;

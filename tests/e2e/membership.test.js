@@ -1,4 +1,4 @@
-// Members come and go while the group lives: a fourth one joins and votes, the leader itself is
+// Members begin a group, and come and go while it lives: a fourth one joins and votes, the leader itself is
 // removed, a member whose disk was lost comes back only as a new one, and when all but one are lost
 // for good, that one goes on alone under a new generation.
 'use strict';
@@ -43,6 +43,27 @@ async function addNewcomer(scene, group) {
 
 const names = (status) => status.cluster.members.map((one) => one.name).sort();
 const roleOf = (status, name) => status.cluster?.members.find((one) => one.name === name)?.role;
+
+test('founders that are killed as they found begin all the same, and the third is sent the log when it comes',
+  { timeout: 120000 },
+  () =>
+    Scene.play(async (scene) => {
+      const nodes = await startNodes(scene, ['chat-a', 'chat-b']);
+      const group = await SmallGroup.make(scene, {
+        spec: `version: 1\nservices:\n${serviceYaml('chat', nodes)}`,
+      });
+      group.launch('m1');
+      group.launch('m2');
+      await group.untilLogged('m1', /group\.founded: 2 of 3 members are here/, SETTLED_MS);
+      for (const name of ['m1', 'm2']) await scene.processes.kill(name, 'SIGKILL').exit;
+      await group.start('m1', 'm2');
+      await group.start('m3');
+      await scene.processes.kill('m1', 'SIGKILL').exit;
+      await group.ready('m2', 'm3');
+      const { cluster } = await group.get('m2', '/v1/status');
+      assert.deepStrictEqual(cluster.members.map((one) => one.name), NAMES);
+    }),
+);
 
 test('a fourth member joins, votes, and takes the place of the leader that is removed', { timeout: 120000 }, () =>
   Scene.play(async (scene) => {
@@ -115,10 +136,29 @@ test('a member whose data are lost is refused under its old name until it is rem
       assert.strictEqual(status.cluster.members.length, 3);
 
       await group.fettle(leader, 'member', 'remove', wiped);
+      await assert.rejects(group.fettle(leader, 'member', 'remove', wiped), /is not a member/);
       const said = await group.fettle(leader, 'member', 'add', wiped, '--address', `127.0.0.1:${clusterPort}`);
       assert.match(said, new RegExp(`${wiped} is a voter`));
       await group.until('it serves reads', SETTLED_MS, wiped, '/v1/status', (one) => one.services?.length > 0);
     }),
+);
+
+test('a learner is a member as soon as it is added, and a voter only when it is promoted', { timeout: 120000 }, () =>
+  Scene.play(async (scene) => {
+    const { group } = await startGroup(scene);
+    const newcomer = await addNewcomer(scene, group);
+    const add = ['member', 'add', NEWCOMER, '--address', `127.0.0.1:${newcomer.clusterPort}`];
+    assert.match(await group.fettle('m1', ...add, '--role', 'learner'), /m4 is added: a learner/);
+    assert.match(await group.fettle('m1', ...add, '--role', 'learner'), /m4 is a member already/);
+    await assert.rejects(group.fettle('m1', ...add), /as a learner: fettle member promote m4/);
+    await assert.rejects(group.fettle('m1', 'member', 'promote', NEWCOMER), /m4 holds nothing of the log yet/);
+
+    scene.processes.start(NEWCOMER, FETTLED, ['--config', newcomer.file]);
+    await group.ready(NEWCOMER);
+    assert.match(await group.fettle('m1', 'member', 'promote', NEWCOMER), /m4 is a voter/);
+    const status = await group.get('m1', '/v1/status');
+    assert.strictEqual(roleOf(status, NEWCOMER), 'voter');
+  }),
 );
 
 test('all but one are lost for good: the survivor goes on alone, under a generation that the others are not heard in',
@@ -168,5 +208,13 @@ test('all but one are lost for good: the survivor goes on alone, under a generat
       const alone = await group.get('m3', '/v1/status');
       assert.deepStrictEqual(names(alone), ['m3']);
       assert.match(await group.fettle('m3', 'kv', 'get', 'kept'), /before/);
+
+      await scene.processes.kill('m3', 'SIGKILL').exit;
+      const data = path.join(scene.folder, 'data', 'm3');
+      for (const one of fs.readdirSync(data)) {
+        if (one.startsWith('group.db')) fs.rmSync(path.join(data, one));
+      }
+      const again = await runToEnd(FETTLED, ['--config', restored.file, '--recover-alone', 'test', '--from', file]);
+      assert.match(again, /alone, as generation 3/, 'its host has acted for generation 2 already');
     }),
 );

@@ -33,6 +33,29 @@ TEST(Election, APreVoteMovesNoTermOfItsOwn) {
   EXPECT_FALSE(out.persist.has_value());
 }
 
+TEST(Election, AServerWithoutAnyConfigurationGrantsNothingAndShowsItsTrueTerm) {
+  OneServer a(Start{});
+  const Output pre = a.hears("b", 1, VoteRequest{true, Index{9}, Term{1}});
+  ASSERT_EQ(bodies<VoteReply>(pre).size(), 1U);
+  EXPECT_FALSE(bodies<VoteReply>(pre).front().granted);
+  EXPECT_EQ(pre.send.front().term, Term{0});
+  a.hears("b", 4, VoteRequest{false, Index{9}, Term{1}});
+  const Output vote = a.disk_is_done();
+  ASSERT_EQ(bodies<VoteReply>(vote).size(), 1U);
+  EXPECT_FALSE(bodies<VoteReply>(vote).front().granted);
+  EXPECT_EQ(vote.send.front().term, Term{4});
+  EXPECT_EQ(a.raft.hard_state().vote, "");
+}
+
+TEST(Election, APreVoteIsGrantedOnlyOnceWhatWasFoundedIsDurable) {
+  OneServer a(Start{});
+  a.step(Found{voters({"a", "b", "c"})});
+  EXPECT_TRUE(a.hears("b", 1, VoteRequest{true, Index{0}, Term{0}}).send.empty());
+  const auto replies = bodies<VoteReply>(a.disk_is_done());
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_TRUE(replies.front().granted);
+}
+
 TEST(Election, ARefusalCarriesTheTrueTermAndTheCandidateAdoptsIt) {
   OneServer voter({"a", "b", "c"}, {Term{7}, ""}, {entry(2, 1)});
   const Output refusal = voter.hears("b", 5, VoteRequest{true, Index{9}, Term{4}});

@@ -66,6 +66,20 @@ TEST(Membership, ALearnerMayBeAddedWhoeverIsSilent) {
   EXPECT_EQ(a.step(AddServer{1, joins("d")}).accepted.size(), 1U);
 }
 
+TEST(Membership, ALearnerThatHoldsNothingIsNotPromoted) {
+  OneServer a({"a", "b"});
+  a.leads_surely();
+  a.step(AddServer{1, joins("d", false)});
+  a.disk_is_done();
+  a.acks("b", 2);
+  a.hears("d", a.raft.term().value, AppendReply{.match = Index{1}});
+  const Output early = a.step(PromoteServer{2, "d"});
+  ASSERT_EQ(early.rejected.size(), 1U);
+  EXPECT_EQ(early.rejected.front().why, "d holds nothing of the log yet");
+  a.acks("d", 1);
+  EXPECT_EQ(a.step(PromoteServer{3, "d"}).accepted.size(), 1U);
+}
+
 TEST(Membership, ALearnerCountsInNoMajority) {
   OneServer a({"a", "b"});
   a.leads_surely();

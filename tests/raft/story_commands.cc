@@ -57,6 +57,8 @@ std::string Group::run(const std::string& line) {
       {"join", {2, [&] { join(args); }}},
       {"stop", {2, [&] { stop(args); }}},
       {"restart", {2, [&] { restart(args); }}},
+      {"wipe", {2, [&] { wipe(args); }}},
+      {"found", {2, [&] { found(args); }}},
       {"slow", {2, [&] { host(args[1]).disk.slow = true; }}},
       {"persist", {2, [&] { persist(args); }}},
       {"tick", {2, [&] { tick(args[1]); }}},
@@ -109,6 +111,7 @@ void Group::make_group(const Args& args) {
     }
   }
   std::ranges::sort(first.servers, {}, &Server::id);
+  first_ = first;
   invariants_ = std::make_unique<RaftInvariants>(
       first, [this](const ServerId& id, const Entry& entry) { return holds_durably(id, entry); });
   auto snapshot = std::make_shared<Snapshot>();
@@ -180,6 +183,21 @@ void Group::restart(const Args& args) {
   if (back.raft != nullptr) return wrong(args[1] + " is up");
   start(back);
   headline(state_of(back));
+}
+
+/// `wipe a b`: their disks are lost, and they start again.
+void Group::wipe(const Args& args) {
+  for (std::size_t i = 1; i < args.size(); ++i) {
+    Host& wiped = host(args[i]);
+    wiped.disk = Disk{};
+    start(wiped);
+    headline(state_of(wiped));
+  }
+}
+
+void Group::found(const Args& args) {
+  headline(args[1] + " is told to begin");
+  step(host(args[1]), Found{first_});
 }
 
 /// `persist a`: all that is under way. `persist a 1`: the oldest.

@@ -52,6 +52,8 @@ class Group {
   void join(const Args& args);
   void stop(const Args& args);
   void restart(const Args& args);
+  void wipe(const Args& args);
+  void found(const Args& args);
   void persist(const Args& args);
   // Commands to a server.
   void order(const Args& args);
@@ -88,6 +90,7 @@ class Group {
   Instant now_{0};
   Config config_;
   bool same_seed_ = false;
+  Configuration first_;
   std::map<ServerId, Host> hosts_;
   std::deque<Message> network_;  // sent, not delivered; oldest first
   std::set<Link> cut_;           // what is sent here is lost
