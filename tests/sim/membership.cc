@@ -32,6 +32,17 @@ void World::change_members(Member& leader) {
   const raft::Configuration& now = leader.raft().configuration();
   for (const raft::Server& server : now.servers) {
     if (server.voter || server.promote || !rng_.chance(50)) continue;
+    if (profile_.stay_dead > 0 && rng_.chance(50)) {  // the others alone will know of it
+      note(server.id, "hears nothing of " + leader.name());
+      cut_.insert({leader.name(), server.id});
+      clock_.after(milliseconds(rng_.between(20, 200)), [this, &leader] {
+        if (healed_ || !leader.alive() || !may_stay_dead(leader)) return;
+        note(leader.name(), "dies for ever");
+        dead_.insert(leader.name());
+        leader.crash();
+        tell_of_death(leader.name());
+      });
+    }
     return leader.order(raft::PromoteServer{0, server.id});
   }
   if (raft::voters_of(now).size() <= kVotersMin || rng_.chance(50)) return add_someone(leader);
