@@ -14,6 +14,7 @@ const LEVEL_MS = 15000;
 const HANDED_OVER_MS = 40000;
 /** Far above half of the election timeout of 300 ms; nothing else of the leader is slow. */
 const SLOW_MS = 400;
+const WRITE_EVERY_MS = 1200;
 
 const flag = (scene, name) => path.join(scene.folder, `${name}-limps`);
 
@@ -40,7 +41,7 @@ test('a leader whose disk limps hands over, and none is elected by a timeout', {
         socketPath: group.member(other).socket, method: 'PUT', path: '/v1/kv/now',
         body: JSON.stringify({ value: performance.now() }), timeoutMs: 10000,
       });
-      await scene.bus.pass(SLOW_MS);
+      await scene.bus.pass(WRITE_EVERY_MS);
       now = (await group.stale(other)).cluster;
     }
     assert.match(group.log(leader), /leader\.limps/);
