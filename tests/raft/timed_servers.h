@@ -28,6 +28,7 @@ class TimedServers {
   TimedServers(std::size_t voters, std::uint64_t seed, Config config = {}, Delays delays = {})
       : delays_(delays), rng_(seed) {
     std::vector<ServerId> ids;
+    ids.reserve(voters);
     for (std::size_t i = 0; i < voters; ++i) ids.emplace_back(1, static_cast<char>('a' + i));
     for (const ServerId& id : ids) {
       config.self = id;
