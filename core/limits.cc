@@ -80,8 +80,8 @@ std::vector<std::string> why_not(const State& state, const std::string& name, bo
   const ServiceSpec* service = find_service(state.spec, node.service);
   if (service == nullptr) return {"its service is not in the spec"};
   if (auto panic = panic_hold(state, node.service)) reasons.push_back(std::move(panic->reason));
-  const bool really_out = node.admin != Admin::InService || node.isolation_in_doubt;
-  if (really_out || (decided_counts && is_out(state, name))) return reasons;
+  const bool surely_out = node.admin != Admin::InService;  // one in doubt may still be in service
+  if (surely_out || (decided_counts && isolating(state, name))) return reasons;
   Census count = census(state, *service);
   const NodeSpec* spec = find_node(state.spec, name);
   if (counts_as_out(state, name) && spec != nullptr && spec->role == NodeRole::Active) {

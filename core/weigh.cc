@@ -269,12 +269,15 @@ bool leaves_room(const State& state, const std::string& name, const NodeState& n
   });
 }
 
-/// What the log calls for is asserted first, unless a person cancelled that: then the verdict
-/// decides.
+/// What the log calls for is asserted first, unless a person cancelled that, or the limits forbid to
+/// take a healthy node out again: then the verdict decides.
 std::optional<Choice> choice_for(const State& state, const std::string& name, const NodeState& node,
                                  const ServiceSpec& service) {
   auto again = reassertion(state, name, node);
-  if (again && cancelled_by_person(state, node, again->playbook) == nullptr) return again;
+  if (again && cancelled_by_person(state, node, again->playbook) == nullptr) {
+    const bool healthy = node.verdict == Verdict::Healthy;
+    if (!healthy || blocks(state, name, node, again->playbook).empty()) return again;
+  }
   if (node.verdict == Verdict::Unknown || node.owner == Owner::Person) return again;
   if (node.verdict == Verdict::Healthy && node.admin == Admin::InService) return again;
   auto decided = choose(state, name, node, service);
