@@ -276,6 +276,41 @@ TEST(Reassert, CancelledByAPersonItDoesNotKeepAHealthyNodeOut) {
   EXPECT_EQ(story.node("a").admin, Admin::InService);
 }
 
+TEST(Reassert, ThatFailedDoesNotKeepAHealthyNodeOut) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  story.sees("m1", "8", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
+  ASSERT_EQ(story.last_run().playbook.name, "builtin-reassert");
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    story.answers(TaskState::Failed, "no such server");
+    story.pass(std::chrono::seconds(1));
+  }
+  ASSERT_EQ(story.last_run().state, RunState::Failed);
+  story.all_say("a", Verdict::Healthy);
+  EXPECT_EQ(story.performed.back().action, "traffic.restore");
+  story.done("8", "ready", "ready");
+  EXPECT_EQ(story.node("a").admin, Admin::InService);
+}
+
+TEST(Limits, HoldForANodeWhoseIsolationIsInDoubt) {
+  EngineStory story(story_spec({"a", "b", "c"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.tell(command::Cancel{.run = story.last_run().id, .by = "ann"});
+  story.pass(minutes(1));  // its host never answers: done, or not?
+  ASSERT_EQ(story.last_run().state, RunState::Cancelled);
+  ASSERT_TRUE(story.node("a").isolation_in_doubt);
+  story.tell(command::Isolate{.node = "b", .by = "ann", .reason = "work", .force = true});
+  story.done("7", "ready", "maint");
+  const std::size_t before = story.performed.size();
+  const ClientAnswer answer = story.tell(command::Isolate{.node = "a", .by = "ann"});
+  EXPECT_FALSE(answer.ok);
+  EXPECT_EQ(answer.text, "max_isolated: 1 of at most 1 already out");
+  EXPECT_EQ(story.performed.size(), before);
+}
+
 TEST(Breaker, OfABuiltInPlaybookIsOfOneServiceAlone) {
   Spec spec = story_spec({"a", "b", "c", "d", "e"});
   spec.services[0].max_isolated = 4;
