@@ -288,6 +288,7 @@ TEST(Reassert, ThatFailedDoesNotKeepAHealthyNodeOut) {
     story.pass(std::chrono::seconds(1));
   }
   ASSERT_EQ(story.last_run().state, RunState::Failed);
+  story.sees("m1", "8", {{"a", ServerAdmin::Ready}, {"b", ServerAdmin::Ready}});
   story.all_say("a", Verdict::Healthy);
   EXPECT_EQ(story.performed.back().action, "traffic.restore");
   story.done("8", "ready", "ready");
