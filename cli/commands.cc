@@ -136,8 +136,10 @@ int check_status(const Common& common) {
     return kUnknown;
   }
   std::string down;
+  std::string unknown;
   for (const ordered_json& service : (*status)["services"]) {
     if (service["verdict"] == "down") down += " " + cell(service["name"]);
+    if (service["verdict"] == "unknown") unknown += " " + cell(service["name"]);
   }
   const std::string open = cell((*status)["open_incidents"]);
   if (!down.empty()) {
@@ -148,6 +150,10 @@ int check_status(const Common& common) {
     std::printf("WARNING: %s open incidents%s\n", open.c_str(),
                 (*status)["frozen"] == true ? "; frozen" : "");
     return kWarning;
+  }
+  if (!unknown.empty()) {
+    std::printf("UNKNOWN: no quorum has a view yet of%s\n", unknown.c_str());
+    return kUnknown;
   }
   std::printf("OK: %zu services, no open incident\n", (*status)["services"].size());
   return 0;

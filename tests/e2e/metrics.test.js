@@ -4,6 +4,7 @@
 
 const assert = require('node:assert');
 const { execFile, spawn } = require('node:child_process');
+const fs = require('node:fs');
 const { test } = require('node:test');
 const { request } = require('../../trial/lib/http.js');
 const { Scene } = require('./support/scene.js');
@@ -60,6 +61,21 @@ function check(socket) {
     );
   });
 }
+
+test('--check cannot tell while no quorum has a view', { timeout: 60000 }, () =>
+  Scene.play(async (scene) => {
+    const files = await smallestFiles(scene);
+    const blind = 'engine: generic\n    probes: [{name: live, kind: http, path: /not-there}]';
+    scene.write(
+      'conf.d/chat.yaml',
+      fs.readFileSync(files.spec, 'utf8').replace('engine: generic', blind),
+    );
+    await startAll(scene, files);
+    await startMember(scene, files);
+    const said = await check(files.socket);
+    assert.strictEqual(said.code, CHECK.unknown);
+    assert.strictEqual(said.said, 'UNKNOWN: no quorum has a view yet of chat\n');
+  }));
 
 test('the numbers follow a backend that dies and comes back; --check follows too',
   { timeout: 200000 },
