@@ -188,6 +188,9 @@ class Group final : public GroupSide {
   void unreachable(const std::string& peer);
   void refused_by(const std::string& peer, const wire::Refused& refusal);
   std::string incarnation_of(const std::string& name) const;
+  void follow_ahead(const wire::Hello& hello);
+  Index newest_known() const;
+  Status is_known_incarnation(const wire::Hello& hello) const;
   void drop_other_incarnations();
   void found_if_agreed();
   void do_change(const api::MemberChange& change, WriteDone done);
@@ -304,6 +307,9 @@ class Group final : public GroupSide {
   std::set<std::string> tried_;     // who answered, or could not be reached, since the start
   bool told_waits_ = false;
   std::vector<Peer> linked_;  // the newest peers()
+  /// Who joined or moved by entries that this member does not hold yet; as of which the group knows
+  /// it.
+  std::vector<std::pair<Peer, Index>> ahead_;
   /// Removed members, kept in reach for a moment: by name, with the end of it.
   static constexpr core::Duration kFarewell = std::chrono::seconds(2);
   std::map<std::string, std::pair<Peer, core::Time>> leaving_;

@@ -71,16 +71,17 @@ void Links::bury(std::unique_ptr<Outgoing>& out) {
   loop_.post([old] {});
 }
 
-void Links::drop_other_incarnation(const std::string& peer, const std::string& known) {
-  const std::string why = "it is another incarnation of " + peer + " than the group knows";
+void Links::drop_where_not(const std::string& peer,
+                           const std::function<Status(const wire::Hello&)>& right) {
   for (auto at = in_.begin(); at != in_.end();) {
     const auto one = at++;
     const Incoming& in = *one->second;
-    if (in.peer == peer && in.incarnation != known && !in.refused) refuse(one->first, why);
+    if (in.peer != peer || in.agent || in.refused) continue;
+    if (const Status good = right(in.hello); !good) refuse(one->first, good.error().what);
   }
   const auto out = out_.find(peer);
   if (out == out_.end() || !out->second->hello) return;
-  if (out->second->hello->facts.incarnation != known) lost(*out->second, why);
+  if (const Status good = right(*out->second->hello); !good) lost(*out->second, good.error().what);
 }
 
 void Links::connect_all() {
@@ -319,7 +320,7 @@ Status Links::take_hello(std::uint64_t id, const wire::Frame& frame) {
     if (one->second->peer == certified) drop(one->first);
   }
   in.peer = certified;
-  in.incarnation = hello->facts.incarnation;
+  in.hello = *hello;
   in.stream->write(pack(events_.hello()));
   Outgoing& out = *out_.at(certified);
   if (!out.up && out.stream == nullptr) {  // it is here: no need to wait for our own next try

@@ -89,8 +89,9 @@ class Links {
   /// Who this member has links to, from now on: new ones are dialled, others are dropped, silently.
   void set_peers(const std::vector<Peer>& peers);
 
-  /// Ends the links with the peer, both ways, if another incarnation than `known` is there.
-  void drop_other_incarnation(const std::string& peer, const std::string& known);
+  /// Ends the links with the peer, both ways, where its hello is not `right` any more.
+  void drop_where_not(const std::string& peer,
+                      const std::function<Status(const wire::Hello&)>& right);
 
   /// Queues a frame; false if the link is not up (nothing is kept).
   bool send(const std::string& peer, const wire::Frame& frame);
@@ -127,11 +128,11 @@ class Links {
   struct Incoming {
     std::unique_ptr<io::Stream> stream;
     io::FrameReader reader;
-    std::string peer;         // after its hello
-    std::string incarnation;  // as it says
-    bool refused = false;     // it is told so; nothing of it is read any more
-    bool agent = false;       // by what its client hello names
-    core::Time heard;         // of an agent that introduced itself
+    std::string peer;      // after its hello
+    wire::Hello hello;     // of a peer
+    bool refused = false;  // it is told so; nothing of it is read any more
+    bool agent = false;    // by what its client hello names
+    core::Time heard;      // of an agent that introduced itself
     Incoming();
   };
 

@@ -56,7 +56,8 @@ raft::Configuration Group::first_configuration() const {
   return first;
 }
 
-/// The configuration's servers; until this member has one, those of its file and whoever called.
+/// The configuration's servers, and who joined since; until this member has one, those of its file
+/// and whoever called.
 std::vector<Peer> Group::peers() const {
   std::vector<Peer> peers;
   const auto add = [&](const Peer& peer) {
@@ -65,6 +66,7 @@ std::vector<Peer> Group::peers() const {
     }
   };
   if (in_group()) {
+    for (const auto& [peer, as_of] : ahead_) add(peer);
     for (const raft::Server& server : driver_->raft().configuration().servers) {
       if (const auto address = spec::parse_address(server.info)) add({server.id, *address});
     }
@@ -96,6 +98,7 @@ void Group::configuration_changed() {
 
 /// Whoever is leaving still hears the answers to what it asked, and that it leaves.
 void Group::link_to_peers() {
+  std::erase_if(ahead_, [this](const auto& one) { return one.second <= newest_known(); });
   linked_ = peers();
   std::erase_if(leaving_, [this](const auto& one) {
     return one.second.second <= io::Loop::now() ||
@@ -112,7 +115,9 @@ wire::Hello Group::own_hello() const {
           .in_group = has_begun(),
           .founders = hash_of(first_configuration()),
           .address = config_.address,
-          .facts = config_.facts};
+          .facts = config_.facts,
+          .known_as_of =
+              incarnation_of(self()) == config_.facts.incarnation ? newest_known() : Index{}};
 }
 
 Status Group::on_hello(const wire::Hello& hello) {
@@ -128,17 +133,41 @@ Status Group::on_hello(const wire::Hello& hello) {
     return fail(Code::Refused, "it is of generation " + std::to_string(hello.generation) +
                                    ", the group is of " + std::to_string(state.generation));
   }
-  if (raft::find_server(driver_->raft().configuration(), name) == nullptr) {
+  const raft::Server* server = raft::find_server(driver_->raft().configuration(), name);
+  const bool ahead = hello.known_as_of > newest_known();
+  if (server == nullptr && !ahead) {
     return fail(Code::Refused, name + " is not a member of this group (fettle member add " + name +
                                    " --address HOST:PORT makes it one)");
   }
-  const std::string known = incarnation_of(name);
-  if (!known.empty() && known != hello.facts.incarnation) {
-    return fail(Code::Refused, "it is another incarnation of " + name +
-                                   " than the group knows: a member whose data are lost is removed "
-                                   "and added again");
+  if (ahead && (server == nullptr || server->info != to_string(hello.address))) {
+    follow_ahead(hello);
   }
-  return {};
+  return is_known_incarnation(hello);
+}
+
+/// Whoever joined or moved by an entry that this member does not hold yet may be the one to bring
+/// it.
+void Group::follow_ahead(const wire::Hello& hello) {
+  const std::string& name = hello.facts.name;
+  std::erase_if(ahead_, [&](const auto& one) { return one.first.name == name; });
+  if (ahead_.size() >= kServersMax) ahead_.erase(ahead_.begin());
+  ahead_.emplace_back(Peer{name, hello.address}, hello.known_as_of);
+  link_to_peers();
+}
+
+/// The newest entry that this member knows to be committed, or applied before its start.
+Index Group::newest_known() const { return std::max(driver_->applied(), told_before_); }
+
+/// Whoever the group knows as of a later entry than this member holds is right: it may have been
+/// removed and added again since, and may lead.
+Status Group::is_known_incarnation(const wire::Hello& hello) const {
+  const std::string known = incarnation_of(hello.facts.name);
+  if (known.empty() || known == hello.facts.incarnation || hello.known_as_of > newest_known()) {
+    return {};
+  }
+  return fail(Code::Refused, "it is another incarnation of " + hello.facts.name +
+                                 " than the group knows: a member whose data are lost is removed "
+                                 "and added again");
 }
 
 /// As committed; after a start, until the log is applied again, as this member's own log has it.
@@ -157,10 +186,8 @@ std::string Group::incarnation_of(const std::string& name) const {
 /// Looked at once a step is applied as a whole: older entries name who was removed since.
 void Group::drop_other_incarnations() {
   if (links_ == nullptr) return;
-  for (const Peer& peer : linked_) {
-    const std::string known = incarnation_of(peer.name);
-    if (!known.empty()) links_->drop_other_incarnation(peer.name, known);
-  }
+  const auto right = [this](const wire::Hello& hello) { return is_known_incarnation(hello); };
+  for (const Peer& peer : std::vector(linked_)) links_->drop_where_not(peer.name, right);
 }
 
 /// A member whose group has not begun hears whoever is of its cluster; founders must agree on who

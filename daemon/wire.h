@@ -39,7 +39,7 @@ void fields(Archive& ar, KvRead& v) {
 namespace fettle::daemon::wire {
 
 /// The version of this format; a peer with another one is refused.
-inline constexpr std::uint8_t kVersion = 3;
+inline constexpr std::uint8_t kVersion = 4;
 /// Bounds one frame; a spec of many files fits.
 inline constexpr std::size_t kFrameBytesMax = 32U * 1024 * 1024;
 /// Bounds one frame of an agent, of which a voter may hear thousands.
@@ -58,6 +58,8 @@ struct Hello {
   std::uint64_t founders = 0;  // hash of the first voters: those it founded with, or of its file
   core::Address address;       // where it listens for members
   core::MemberFacts facts;
+  /// As of this entry, which it holds, the group knows it as this incarnation; 0: of no entry.
+  Index known_as_of;
 };
 /// No link with this one, and why.
 struct Refused {
@@ -192,7 +194,7 @@ using Frame =
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {
-  ar(v.cluster, v.generation, v.in_group, v.founders, v.address, v.facts);
+  ar(v.cluster, v.generation, v.in_group, v.founders, v.address, v.facts, v.known_as_of);
 }
 template <typename Archive>
 void fields(Archive& ar, Refused& v) {

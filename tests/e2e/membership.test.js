@@ -143,6 +143,41 @@ test('a member whose data are lost is refused under its old name until it is rem
     }),
 );
 
+test('a member that was away follows a leader it never heard of, and one that was added anew meanwhile',
+  { timeout: 120000 },
+  () =>
+    Scene.play(async (scene) => {
+      const { group } = await startGroup(scene);
+      const { leader } = (await group.get('m1', '/v1/status')).cluster;
+      const [anew, away] = NAMES.filter((name) => name !== leader);
+      const add = (name) =>
+        group.fettle(leader, 'member', 'add', name, '--address', `127.0.0.1:${group.member(name).clusterPort}`);
+      const leads = async (name) => {
+        await group.fettle(leader, 'member', 'transfer', name);
+        await group.until(`${name} leads`, SETTLED_MS, leader, '/v1/status', (one) => one.cluster?.leader === name);
+      };
+      await scene.processes.kill(away, 'SIGKILL').exit;
+      const newcomer = await addNewcomer(scene, group);
+      scene.processes.start(NEWCOMER, FETTLED, ['--config', newcomer.file]);
+      assert.match(await add(NEWCOMER), /m4 is a voter/);
+      await group.fettle(leader, 'member', 'remove', anew);
+      await scene.processes.kill(anew, 'SIGKILL').exit;
+      fs.rmSync(path.join(scene.folder, 'data', anew), { recursive: true });
+      scene.processes.start(anew, FETTLED, ['--config', group.member(anew).file]);
+      assert.match(await add(anew), /is a voter/);
+
+      await leads(anew);
+      await group.start(away);
+      await scene.processes.kill(away, 'SIGKILL').exit;
+      await group.fettle(leader, 'kv', 'put', 'meanwhile', '1');
+      await leads(NEWCOMER);
+      await group.start(away);
+      assert.match(await group.fettle(away, 'kv', 'get', 'meanwhile'), /1/);
+      const status = await group.get(away, '/v1/status');
+      assert.deepStrictEqual([status.cluster.leader, names(status)], [NEWCOMER, [...NAMES, NEWCOMER]]);
+    }),
+);
+
 test('a learner is a member as soon as it is added, and a voter only when it is promoted', { timeout: 120000 }, () =>
   Scene.play(async (scene) => {
     const { group } = await startGroup(scene);
