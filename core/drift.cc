@@ -46,6 +46,15 @@ Admin admin_of(ServerAdmin set, Admin before) {
   return before;
 }
 
+/// What Fettle itself did at the other directors is made undone there too, or the log would say in
+/// service of a node that some of them keep out.
+void undo_elsewhere(NodeState& node, const std::string& host) {
+  for (const auto& [other, hold] : node.holds) {
+    const bool ours = hold.set != ServerAdmin::Ready && hold.found == ServerAdmin::Ready;
+    if (other != host && ours) node.pending_hosts.insert(other);
+  }
+}
+
 /// A person changed the director: that stands, whatever the log wanted, and runs on the node end.
 void adopt(Applying& ap, const std::string& name, const std::string& host,
            const DirectorView& view) {
@@ -56,6 +65,7 @@ void adopt(Applying& ap, const std::string& name, const std::string& host,
   if (admin == Admin::InService && node.admin == Admin::InService) return;  // mixed: still in
   node.traffic_index = ap.index;
   node.pending_hosts.erase(host);
+  if (admin == Admin::InService) undo_elsewhere(node, host);
   const std::string why = "external: a person set " + name + " to " + std::string(to_string(now)) +
                           " at the director on " + host;
   cancel_runs_of(ap, name, why);

@@ -159,6 +159,26 @@ TEST(SeveralDirectors, AnUnreachableOneIsLeftPendingWithAnAlertAndBroughtThereFi
   EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
+TEST(SeveralDirectors, WhatAPersonPutsBackAtOneFettleUndoesAtTheOthersOnceTheNodeIsWell) {
+  EngineStory story = isolated_story({"m1", "m2"});
+  for (const char* host : {"m1", "m2"}) {
+    story.host_answers(host, TaskState::Done,
+                       {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
+  }
+  ASSERT_EQ(story.node("a").admin, Admin::Isolated);
+  story.sees("m2", "7", {{"a", Ready}, {"b", Ready}});
+  EXPECT_EQ(story.node("a").admin, Admin::InService);
+  EXPECT_EQ(story.node("a").pending_hosts, std::set<std::string>{"m1"});
+  story.sees("m1", "7", {{"a", Maint}, {"b", Ready}});
+  EXPECT_EQ(story.performed.size(), 2U) << "what is down is not put back";
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.size(), 3U);
+  EXPECT_EQ(story.performed.back().action, "traffic.restore");
+  EXPECT_EQ(story.performed.back().key.host, "m1");
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "maint"}, {"set", "ready"}});
+  EXPECT_TRUE(story.node("a").pending_hosts.empty());
+}
+
 TEST(SeveralDirectors, OneThatReturnsInTheWantedStateNeedsNoAct) {
   EngineStory story = isolated_story({"m1", "m2"});
   story.host_answers("m1", TaskState::Done);
