@@ -162,8 +162,7 @@ TEST(SeveralDirectors, AnUnreachableOneIsLeftPendingWithAnAlertAndBroughtThereFi
 TEST(SeveralDirectors, WhatAPersonPutsBackAtOneFettleUndoesAtTheOthersOnceTheNodeIsWell) {
   EngineStory story = isolated_story({"m1", "m2"});
   for (const char* host : {"m1", "m2"}) {
-    story.host_answers(host, TaskState::Done,
-                       {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
+    story.host_answers(host, TaskState::Done, {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
   }
   ASSERT_EQ(story.node("a").admin, Admin::Isolated);
   story.sees("m2", "7", {{"a", Ready}, {"b", Ready}});
