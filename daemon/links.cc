@@ -189,7 +189,10 @@ void Links::reply(Outgoing& out, std::string_view payload) {
   const auto* hello = std::get_if<wire::Hello>(&*frame);
   if (hello == nullptr || out.up) return;
   if (hello->facts.name != out.peer.name) return lost(out, "it says it is " + hello->facts.name);
+  const std::string name = out.peer.name;
   if (const Status known = events_.on_hello(*hello); !known) return lost(out, known.error().what);
+  const auto same = out_.find(name);
+  if (same == out_.end() || same->second.get() != &out) return;  // its peer has moved: set_peers
   out.hello = *hello;
   out.up = true;
   out.evidence_tries = 0;
