@@ -12,6 +12,7 @@
 
 #include "daemon/links.h"
 #include "io/certificates.h"
+#include "io/listener.h"
 #include "tests/store/temp_folder.h"
 
 namespace fettle::daemon {
@@ -63,8 +64,19 @@ class LinkRig : public testing::Test {
     loop.run();
     return met;
   }
-  /// One that this process's other tests do not have.
-  std::uint16_t port() { return next_port_++; }
+  /// One that nobody has.
+  std::uint16_t port() {
+    constexpr int kTries = 8000;
+    for (int i = 0; i < kTries; ++i) {
+      const std::uint16_t port = next_port_++;
+      io::Listener listener(loop);
+      if (listener.listen_tcp(*io::parse_numeric("127.0.0.1", port), [](uv_stream_t*, bool) {})) {
+        return port;
+      }
+    }
+    ADD_FAILURE() << "no port is free";
+    return 0;
+  }
 
   io::Loop loop;
   Certificates certificates;
