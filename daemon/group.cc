@@ -34,15 +34,21 @@ Index newest_of(const store::LoadedGroup& loaded) {
   return loaded.snapshot == nullptr ? Index{} : loaded.snapshot->meta.index;
 }
 
-/// Name → incarnation, as the entries say that are not applied yet.
-std::map<std::string, std::string> incarnations_in(const std::vector<raft::Entry>& entries) {
+/// Name → incarnation, as the entries after the snapshot say; empty of one that they remove.
+std::map<std::string, std::string> incarnations_in(const store::LoadedGroup& loaded) {
   std::map<std::string, std::string> known;
-  for (const raft::Entry& entry : entries) {
+  const bool has_snapshot = loaded.snapshot != nullptr;
+  const Index base = has_snapshot ? loaded.snapshot->meta.index : Index{};
+  raft::Configuration before =
+      has_snapshot ? loaded.snapshot->meta.configuration : raft::Configuration{};
+  for (const raft::Entry& entry : loaded.entries) {
+    if (entry.index <= base) continue;
     if (entry.kind == raft::EntryKind::Configuration) {
-      const raft::Configuration configuration = raft::configuration_in(entry);
-      std::erase_if(known, [&](const auto& one) {
-        return raft::find_server(configuration, one.first) == nullptr;
-      });
+      raft::Configuration now = raft::configuration_in(entry);
+      for (const raft::Server& server : before.servers) {
+        if (raft::find_server(now, server.id) == nullptr) known[server.id].clear();
+      }
+      before = std::move(now);
     } else if (entry.kind == raft::EntryKind::Command) {
       const auto decoded = core::decode_entry(entry.data);
       if (!decoded) continue;
@@ -70,7 +76,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
       told_before_(newest_of(loaded)),
-      logged_incarnations_(incarnations_in(loaded.entries)) {
+      logged_incarnations_(incarnations_in(loaded)) {
   loop.measure_lag();
   if (tls != nullptr && config_.address.port != 0) {
     links_ = std::make_unique<Links>(

@@ -170,16 +170,15 @@ Status Group::is_known_incarnation(const wire::Hello& hello) const {
                                  "and added again");
 }
 
-/// As committed; after a start, until the log is applied again, as this member's own log has it.
+/// As committed; after a start, until the log is applied again, as this member's own log has it,
+/// which is newer than its snapshot.
 std::string Group::incarnation_of(const std::string& name) const {
-  const auto& members = engine_.state().members;
-  const auto known = members.find(name);
-  if (known != members.end() && !known->second.incarnation.empty()) {
-    return known->second.incarnation;
-  }
   const auto logged = logged_incarnations_.find(name);
   const bool replaying = driver_->applied() < told_before_;
-  return replaying && logged != logged_incarnations_.end() ? logged->second : "";
+  if (replaying && logged != logged_incarnations_.end()) return logged->second;
+  const auto& members = engine_.state().members;
+  const auto known = members.find(name);
+  return known == members.end() ? "" : known->second.incarnation;
 }
 
 /// Whoever was accepted before the log said which incarnation a member is may be another one.

@@ -1,12 +1,15 @@
 // A few large values fill the log as many small ones do: it is compacted by bytes, and a member that
-// was away meanwhile gets the snapshot, in chunks.
+// was away meanwhile gets the snapshot, in chunks. What is newer than the snapshot stands in the log.
 'use strict';
 
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { request } = require('../../trial/lib/http.js');
 const { Scene } = require('./support/scene.js');
 const { SmallGroup, NAMES } = require('./support/small_group.js');
+const { FETTLED } = require('./support/standalone.js');
 
 const LEVEL_MS = 15000;
 const VALUE_BYTES = 250000;
@@ -21,20 +24,25 @@ async function logEntries(group, name) {
   return Number(/^fettle_raft_log_entries (\d+)$/m.exec(body)[1]);
 }
 
+const value = (i) => `${i} ${'x'.repeat(VALUE_BYTES)}`;
+
+async function writeLarge(group, times) {
+  for (let i = 0; i < times; i += 1) {
+    const { status, body } = await request({
+      socketPath: group.member('m1').socket, method: 'PUT', path: '/v1/kv/large',
+      body: JSON.stringify({ value: value(i) }), timeoutMs: 10000,
+    });
+    assert.strictEqual(status, 200, body);
+  }
+}
+
 test('the log is compacted by bytes, and who lacks what is gone gets the snapshot', { timeout: 120000 }, () =>
   Scene.play(async (scene) => {
     const group = await SmallGroup.make(scene, { spec: 'version: 1\n' });
     await group.start(...NAMES);
     await group.until('writes are possible', LEVEL_MS, 'm1', '/v1/status', (one) => one.cluster?.level === 2);
     await scene.processes.kill('m3', 'SIGKILL').exit;
-    const value = (i) => `${i} ${'x'.repeat(VALUE_BYTES)}`;
-    for (let i = 0; i < WRITES; i += 1) {
-      const { status, body } = await request({
-        socketPath: group.member('m1').socket, method: 'PUT', path: '/v1/kv/large',
-        body: JSON.stringify({ value: value(i) }), timeoutMs: 10000,
-      });
-      assert.strictEqual(status, 200, body);
-    }
+    await writeLarge(group, WRITES);
     for (const name of ['m1', 'm2']) {
       const kept = await logEntries(group, name);
       assert.ok(kept <= KEPT_MAX, `${name} keeps ${kept} entries`);
@@ -43,5 +51,25 @@ test('the log is compacted by bytes, and who lacks what is gone gets the snapsho
     const read = await group.get('m3', '/v1/kv/large?consistency=stale');
     assert.strictEqual(read.value, value(WRITES - 1));
     assert.ok((await logEntries(group, 'm3')) <= KEPT_MAX);
+  }),
+);
+
+test('all are killed after one was added anew: two of them go by their logs, not by the older snapshot', { timeout: 120000 }, () =>
+  Scene.play(async (scene) => {
+    const group = await SmallGroup.make(scene, { spec: 'version: 1\n' });
+    await group.start(...NAMES);
+    await group.until('writes are possible', LEVEL_MS, 'm1', '/v1/status', (one) => one.cluster?.level === 2);
+    await writeLarge(group, KEPT_MAX);
+    await group.fettle('m1', 'member', 'remove', 'm2');
+    await scene.processes.kill('m2', 'SIGKILL').exit;
+    fs.rmSync(path.join(scene.folder, 'data', 'm2'), { recursive: true });
+    const { file, clusterPort } = group.member('m2');
+    scene.processes.start('m2', FETTLED, ['--config', file]);
+    await group.fettle('m1', 'member', 'add', 'm2', '--address', `127.0.0.1:${clusterPort}`);
+
+    for (const name of NAMES) await scene.processes.kill(name, 'SIGKILL').exit;
+    await group.start('m1', 'm2');
+    const read = await group.get('m2', '/v1/kv/large');
+    assert.strictEqual(read.value, value(KEPT_MAX - 1));
   }),
 );
