@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/liveness.h"
 #include "core/runs.h"
 #include "core/traffic.h"
 #include "core/troubles.h"
@@ -166,7 +167,7 @@ std::vector<std::string> returned_hosts(const State& state, const std::string& n
   const NodeState& node = state.nodes.at(name);
   std::vector<std::string> hosts;
   for (const std::string& host : node.pending_hosts) {
-    if (fresh_view(state, host, node) != nullptr) hosts.push_back(host);
+    if (is_live(state, host) && fresh_view(state, host, node) != nullptr) hosts.push_back(host);
   }
   return hosts;
 }

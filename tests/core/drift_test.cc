@@ -159,6 +159,19 @@ TEST(SeveralDirectors, AnUnreachableOneIsLeftPendingWithAnAlertAndBroughtThereFi
   EXPECT_TRUE(story.last_incident().resolved_at.has_value());
 }
 
+TEST(SeveralDirectors, NothingIsAskedOfAHostThatIsNotBackYetThoughItsDirectorIsSeen) {
+  EngineStory story = isolated_story({"m1", "m2"});
+  story.raise();
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"set", "maint"}});
+  story.host_answers("m2", TaskState::Unreachable);
+  story.tell(command::MemberLost{"m2", "no link"});
+  story.sees("m2", "9", {{"a", Ready}, {"b", Ready}});
+  EXPECT_NE(story.last_run().playbook.name, "builtin-reassert");
+  story.tell(command::MemberBack{"m2"});
+  ASSERT_EQ(story.last_run().playbook.name, "builtin-reassert");
+  EXPECT_EQ(story.performed.back().key.host, "m2");
+}
+
 TEST(SeveralDirectors, WhatAPersonPutsBackAtOneFettleUndoesAtTheOthersOnceTheNodeIsWell) {
   EngineStory story = isolated_story({"m1", "m2"});
   for (const char* host : {"m1", "m2"}) {

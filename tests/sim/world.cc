@@ -212,17 +212,22 @@ void World::heal() {
   let_stay_dead();
 }
 
-/// In every configuration that is in force somewhere a majority lives without it, and of the
-/// founders, too; and it is host of no director.
+/// In every configuration that is in force somewhere, or will be once its learners are promoted, a
+/// majority lives without it, and of the founders, too; and it is host of no director.
 bool World::may_stay_dead(const Member& member) {
   const std::string& name = member.name();
   if (removed_.contains(name) || name == names_[0] || name == names_[1]) return false;
-  const auto too_many = [&](const raft::Configuration& configuration) {
+  const auto too_many_of = [&](const raft::Configuration& configuration) {
     const auto voters = raft::voters_of(configuration);
     const auto dead = std::ranges::count_if(voters, [&](const std::string& voter) {
       return voter == name || dead_.contains(voter) || removed_.contains(voter);
     });
     return static_cast<std::size_t>(dead) > (voters.size() - 1) / 2;
+  };
+  const auto too_many = [&](const raft::Configuration& configuration) {
+    raft::Configuration promoted = configuration;
+    for (raft::Server& server : promoted.servers) server.voter = server.voter || server.promote;
+    return too_many_of(configuration) || too_many_of(promoted);
   };
   if (too_many(founders(names_))) return false;
   return std::ranges::none_of(members_, [&](const auto& one) {
