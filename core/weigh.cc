@@ -269,8 +269,8 @@ bool leaves_room(const State& state, const std::string& name, const NodeState& n
   });
 }
 
-/// What the log calls for is asserted first, unless a person cancelled that, or the limits forbid to
-/// take a healthy node out again: then the verdict decides.
+/// What the log calls for is asserted first, unless a person cancelled that, or something holds it
+/// off though the node is healthy: then the verdict decides.
 std::optional<Choice> choice_for(const State& state, const std::string& name, const NodeState& node,
                                  const ServiceSpec& service) {
   auto again = reassertion(state, name, node);

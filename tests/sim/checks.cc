@@ -44,7 +44,10 @@ void Checks::counts_as_out(const std::string& node, const Decisions::RunFacts& r
   for (const core::ServiceSpec& service : decisions_.spec().services) {
     const auto in = [&](const core::NodeSpec& n) { return n.name == node; };
     if (std::ranges::none_of(service.nodes, in)) continue;
-    const auto out = [&](const core::NodeSpec& n) { return out_freely_.contains(n.name); };
+    const auto out = [&](const core::NodeSpec& n) {
+      const bool named = !run.by_person || decisions_.in_spec_since(n.name, run.began);
+      return named && out_freely_.contains(n.name);
+    };
     const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, out));
     const Decisions::Limits limits =
         decisions_.limits_since(service.name, run.by_person ? run.began : decided);

@@ -120,7 +120,8 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
   }
 }
 
-/// Of what was in service until now; a person's order holds the limits as they were then.
+/// Of what was in service until now; a person's order holds the limits as they were then, for the
+/// nodes that the spec named then.
 void Decisions::isolates(Index index, const core::State& state, const core::Task& task) {
   if (task.action != "traffic.isolate" || task.key.attempt > 1) return;
   const core::Run& run = state.runs.at(task.key.run);
@@ -128,8 +129,11 @@ void Decisions::isolates(Index index, const core::State& state, const core::Task
   if (facts.forced || facts.reasserts || attempts_.at(task.key).was_out) return;
   if (facts.by_person && facts.was_out) return;  // it was kept out; a restore under way came first
   const core::ServiceSpec& service = *core::find_service(state.spec, run.service);
-  const auto count = static_cast<std::size_t>(std::ranges::count_if(
-      service.nodes, [&](const core::NodeSpec& one) { return out_by_log(state, one.name); }));
+  const auto counts = [&](const core::NodeSpec& one) {
+    const bool named = !facts.by_person || in_spec_since(one.name, facts.began);
+    return named && out_by_log(state, one.name);
+  };
+  const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, counts));
   const Limits limits = limits_since(service.name, facts.by_person ? facts.began : index);
   if (count > limits.max_isolated) {
     broken("run " + std::to_string(run.id.value) + " isolates " + run.node + at(index) + ": " +
