@@ -40,17 +40,17 @@ void Checks::isolates(const std::string& host, const std::string& node, const co
   if (!forced_ && !counted) counts_as_out(node, *run, attempt->decided);
 }
 
+/// By what was known as it was decided: a node that joined since may have been found out.
 void Checks::counts_as_out(const std::string& node, const Decisions::RunFacts& run, Index decided) {
+  const Index since = run.by_person ? run.began : decided;
   for (const core::ServiceSpec& service : decisions_.spec().services) {
     const auto in = [&](const core::NodeSpec& n) { return n.name == node; };
     if (std::ranges::none_of(service.nodes, in)) continue;
     const auto out = [&](const core::NodeSpec& n) {
-      const bool named = !run.by_person || decisions_.in_spec_since(n.name, run.began);
-      return named && out_freely_.contains(n.name);
+      return decisions_.in_spec_since(n.name, since) && out_freely_.contains(n.name);
     };
     const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, out));
-    const Decisions::Limits limits =
-        decisions_.limits_since(service.name, run.by_person ? run.began : decided);
+    const Decisions::Limits limits = decisions_.limits_since(service.name, since);
     if (count > limits.max_isolated) {
       broken(std::to_string(count) + " nodes of " + service.name + " are out, at most " +
              std::to_string(limits.max_isolated) + " may be");
