@@ -136,7 +136,9 @@ void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
   }
   if (action == "traffic.restore") {
     if (end.ok) return restored(ap, run);
-    if (end.in_doubt) found->second.restoration_in_doubt = true;
+    // For a node in service nothing is in doubt: the next looks tell what its directors hold.
+    const bool out = found->second.admin != Admin::InService;
+    if (end.in_doubt && out) found->second.restoration_in_doubt = true;
   }
 }
 

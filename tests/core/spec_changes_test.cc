@@ -90,5 +90,28 @@ TEST(SpecChanges, WhatALateAnswerTellsOfADirectorThatLeftTheSpecIsNotTakenForKno
   EXPECT_EQ(story.node("a").owner, Owner::Person);
 }
 
+TEST(SpecChanges, ARestoreLeftHalfDoneOfANodeThatWasRemovedAndAddedMeanwhileHidesNothing) {
+  Spec both = wider_spec(1, {"a", "b", "c"});
+  both.services[0].traffic.hosts = {"m1", "m2"};
+  EngineStory story(both);
+  story.everything_is_healthy();
+  story.tell(command::Isolate{.node = "a", .by = "ann"});
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
+  story.host_answers("m2", TaskState::Done, {{"pid", "9"}, {"found", "ready"}, {"set", "maint"}});
+  story.tell(command::Restore{.node = "a", .by = "ann"});
+  ASSERT_EQ(story.performed.back().action, "traffic.restore");
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "maint"}, {"set", "ready"}});
+  Spec without = both;
+  std::erase_if(without.services[0].nodes, [](const NodeSpec& node) { return node.name == "a"; });
+  story.tell(command::ApplySpec{.spec = without, .removal = command::Removal::Prune, .by = "ann"});
+  story.tell(command::ApplySpec{.spec = both, .by = "ann"});
+  story.host_answers("m2", TaskState::Cancelled);
+  ASSERT_EQ(story.last_run().state, RunState::Cancelled);
+  ASSERT_EQ(story.node("a").admin, Admin::InService);
+  story.sees("m2", "9", {{"a", ServerAdmin::Maint}});
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "as it is found there";
+  EXPECT_EQ(story.node("a").owner, Owner::Person);
+}
+
 }  // namespace
 }  // namespace fettle::core
