@@ -11,6 +11,7 @@
 #include "actions/action.h"
 #include "api/views.h"
 #include "base/check.h"
+#include "daemon/loaded_log.h"
 #include "daemon/log.h"
 
 namespace fettle::daemon {
@@ -26,37 +27,6 @@ raft::Config raft_config(const GroupConfig& config) {
   static_cast<raft::Timing&>(raft) = config.timing.value_or(raft::Timing{});
   raft.seed = config.seed;
   return raft;
-}
-
-/// The log's newest index, or the snapshot's.
-Index newest_of(const store::LoadedGroup& loaded) {
-  if (!loaded.entries.empty()) return loaded.entries.back().index;
-  return loaded.snapshot == nullptr ? Index{} : loaded.snapshot->meta.index;
-}
-
-/// Name → incarnation, as the entries after the snapshot say; empty of one that they remove.
-std::map<std::string, std::string> incarnations_in(const store::LoadedGroup& loaded) {
-  std::map<std::string, std::string> known;
-  const bool has_snapshot = loaded.snapshot != nullptr;
-  const Index base = has_snapshot ? loaded.snapshot->meta.index : Index{};
-  raft::Configuration before =
-      has_snapshot ? loaded.snapshot->meta.configuration : raft::Configuration{};
-  for (const raft::Entry& entry : loaded.entries) {
-    if (entry.index <= base) continue;
-    if (entry.kind == raft::EntryKind::Configuration) {
-      raft::Configuration now = raft::configuration_in(entry);
-      for (const raft::Server& server : before.servers) {
-        if (raft::find_server(now, server.id) == nullptr) known[server.id].clear();
-      }
-      before = std::move(now);
-    } else if (entry.kind == raft::EntryKind::Command) {
-      const auto decoded = core::decode_entry(entry.data);
-      if (!decoded) continue;
-      const auto* set = std::get_if<core::command::SetFacts>(&decoded->command);
-      if (set != nullptr) known[set->facts.name] = set->facts.incarnation;
-    }
-  }
-  return known;
 }
 
 }  // namespace
@@ -76,6 +46,7 @@ Group::Group(io::Loop& loop, io::Loop& work, io::Worker& disk, store::GroupStore
       leader_heard_(io::Loop::now()),
       leader_known_(io::Loop::now()),
       told_before_(newest_of(loaded)),
+      loaded_term_(newest_term_of(loaded)),
       logged_incarnations_(incarnations_in(loaded)) {
   loop.measure_lag();
   if (tls != nullptr && config_.address.port != 0) {
@@ -155,6 +126,7 @@ void Group::restore(const raft::Snapshot& snapshot) {
   clock_.applied(engine_.state().now, io::Loop::now(), false);
   watches_changed_ = true;
   told_before_ = std::max(told_before_, snapshot.meta.index);
+  logged_incarnations_.clear();
   log_bytes_ = 0;
   shared_state_.reset();
   told_kv_.clear();
@@ -177,6 +149,10 @@ void Group::compact() {
 void Group::apply(const raft::Entry& entry) {
   log_bytes_ += entry.data.size();
   remember_term(entry);
+  if (entry.term > loaded_term_) {  // what stood after the newest that was loaded is not there
+    logged_incarnations_.clear();
+    told_before_ = std::min(told_before_, Index{entry.index.value - 1});
+  }
   if (entry.kind == raft::EntryKind::Configuration) return apply_configuration(entry);
   if (entry.kind == raft::EntryKind::Noop) return tell_new_leader(entry);
   const auto decoded = core::decode_entry(entry.data);
@@ -459,6 +435,7 @@ void Group::tell_no_leader(core::AlertStatus status, const std::string& text) {
 void Group::sweep() {
   propose_refused();
   if (!leaving_.empty()) link_to_peers();
+  tend_ahead();
   tend_timing();
   tend_agents();
   tend_members();

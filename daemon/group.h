@@ -188,8 +188,9 @@ class Group final : public GroupSide {
   void unreachable(const std::string& peer);
   void refused_by(const std::string& peer, const wire::Refused& refusal);
   std::string incarnation_of(const std::string& name) const;
-  void follow_ahead(const wire::Hello& hello);
-  Index newest_known() const;
+  bool is_ahead(const wire::Hello& hello) const;
+  void follow_ahead(const Peer& peer);
+  void tend_ahead();
   Status is_known_incarnation(const wire::Hello& hello) const;
   void drop_other_incarnations();
   void found_if_agreed();
@@ -291,7 +292,8 @@ class Group final : public GroupSide {
   std::optional<Term> no_leader_told_;  // the term in which its absence was told
   std::size_t log_bytes_ = 0;           // applied since the last snapshot
   Index compacted_;                     // what Raft was handed a snapshot of last
-  Index told_before_;  // entries up to here were applied, and told, before this start
+  Index told_before_;  // entries up to here were told before this start, as far as they stood
+  Term loaded_term_;   // of the log's last entry then
   std::map<Index, Term> term_starts_;  // the first entry of each term that was applied here
   std::string told_leader_;
   Term told_term_;
@@ -307,9 +309,8 @@ class Group final : public GroupSide {
   std::set<std::string> tried_;     // who answered, or could not be reached, since the start
   bool told_waits_ = false;
   std::vector<Peer> linked_;  // the newest peers()
-  /// Who joined or moved by entries that this member does not hold yet; as of which the group knows
-  /// it.
-  std::vector<std::pair<Peer, Index>> ahead_;
+  /// Who joined or moved by entries that this member does not hold yet.
+  std::vector<Peer> ahead_;
   /// Removed members, kept in reach for a moment: by name, with the end of it.
   static constexpr core::Duration kFarewell = std::chrono::seconds(2);
   std::map<std::string, std::pair<Peer, core::Time>> leaving_;

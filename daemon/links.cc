@@ -42,17 +42,18 @@ void Links::add(const Peer& peer) {
 
 void Links::set_peers(const std::vector<Peer>& peers) {
   std::set<std::string> wanted;
+  std::vector<std::unique_ptr<Outgoing>> buried;
   for (const Peer& peer : peers) {
     wanted.insert(peer.name);
     const auto known = out_.find(peer.name);
     if (known != out_.end() && known->second->peer.address == peer.address) continue;
-    if (known != out_.end()) bury(known->second);
+    if (known != out_.end()) buried.push_back(std::move(known->second));
     add(peer);
   }
   for (auto at = out_.begin(); at != out_.end();) {
     const auto one = at++;
     if (wanted.contains(one->first)) continue;
-    bury(one->second);
+    buried.push_back(std::move(one->second));
     out_.erase(one);
   }
   for (auto at = in_.begin(); at != in_.end();) {
@@ -60,10 +61,11 @@ void Links::set_peers(const std::vector<Peer>& peers) {
     const Incoming& in = *one->second;
     if (!in.agent && !in.peer.empty() && !wanted.contains(in.peer)) drop(one->first);
   }
+  for (std::unique_ptr<Outgoing>& out : buried) bury(std::move(out));
 }
 
 /// One of its callbacks may be the caller: it goes on the loop's next turn.
-void Links::bury(std::unique_ptr<Outgoing>& out) {
+void Links::bury(std::unique_ptr<Outgoing> out) {
   const auto old = std::shared_ptr<Outgoing>(std::move(out));
   if (std::exchange(old->up, false)) events_.on_down(old->peer.name);
   if (old->stream != nullptr) old->stream->reset();

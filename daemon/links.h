@@ -137,7 +137,7 @@ class Links {
   };
 
   void add(const Peer& peer);
-  void bury(std::unique_ptr<Outgoing>& out);
+  void bury(std::unique_ptr<Outgoing> out);
   void connect(Outgoing& out);
   void dial(Outgoing& out, const io::SockAddress& address);
   void ended(Outgoing& out, io::End end, const std::string& text);

@@ -66,7 +66,7 @@ std::vector<Peer> Group::peers() const {
     }
   };
   if (in_group()) {
-    for (const auto& [peer, as_of] : ahead_) add(peer);
+    for (const Peer& peer : ahead_) add(peer);
     for (const raft::Server& server : driver_->raft().configuration().servers) {
       if (const auto address = spec::parse_address(server.info)) add({server.id, *address});
     }
@@ -98,7 +98,6 @@ void Group::configuration_changed() {
 
 /// Whoever is leaving still hears the answers to what it asked, and that it leaves.
 void Group::link_to_peers() {
-  std::erase_if(ahead_, [this](const auto& one) { return one.second <= newest_known(); });
   linked_ = peers();
   std::erase_if(leaving_, [this](const auto& one) {
     return one.second.second <= io::Loop::now() ||
@@ -110,14 +109,22 @@ void Group::link_to_peers() {
 }
 
 wire::Hello Group::own_hello() const {
-  return {.cluster = config_.cluster,
-          .generation = engine_.state().generation,
-          .in_group = has_begun(),
-          .founders = hash_of(first_configuration()),
-          .address = config_.address,
-          .facts = config_.facts,
-          .known_as_of =
-              incarnation_of(self()) == config_.facts.incarnation ? newest_known() : Index{}};
+  wire::Hello hello{.cluster = config_.cluster,
+                    .generation = engine_.state().generation,
+                    .in_group = has_begun(),
+                    .founders = hash_of(first_configuration()),
+                    .address = config_.address,
+                    .facts = config_.facts};
+  if (!in_group()) return hello;
+  const raft::Raft& raft = driver_->raft();
+  hello.last_term = raft.log().last_term();
+  hello.last_index = raft.log().last_index();
+  for (const raft::Server& server : raft.configuration().servers) {
+    if (std::string known = incarnation_of(server.id); !known.empty()) {
+      hello.incarnations.emplace(server.id, std::move(known));
+    }
+  }
+  return hello;
 }
 
 Status Group::on_hello(const wire::Hello& hello) {
@@ -134,37 +141,58 @@ Status Group::on_hello(const wire::Hello& hello) {
                                    ", the group is of " + std::to_string(state.generation));
   }
   const raft::Server* server = raft::find_server(driver_->raft().configuration(), name);
-  const bool ahead = hello.known_as_of > newest_known();
+  const bool ahead = is_ahead(hello);
   if (server == nullptr && !ahead) {
     return fail(Code::Refused, name + " is not a member of this group (fettle member add " + name +
                                    " --address HOST:PORT makes it one)");
   }
-  if (ahead && (server == nullptr || server->info != to_string(hello.address))) {
-    follow_ahead(hello);
+  if (!ahead) FETTLE_CHECK(is_known_incarnation(hello));
+  if (server == nullptr || server->info != to_string(hello.address)) {
+    if (ahead) follow_ahead({name, hello.address});
   }
-  return is_known_incarnation(hello);
+  return {};
 }
 
-/// Whoever joined or moved by an entry that this member does not hold yet may be the one to bring
-/// it.
-void Group::follow_ahead(const wire::Hello& hello) {
-  const std::string& name = hello.facts.name;
-  std::erase_if(ahead_, [&](const auto& one) { return one.first.name == name; });
+/// Without a leader, whoever has a newer log is heard, though this one's does not name it yet, or
+/// names another incarnation of it: it may have joined or been added again since, and may be the
+/// one to bring the log. Its log knows everything that this one knows to be committed (leader
+/// completeness); that it is of this very group is shown by its knowing this member, unless that
+/// is too new to be known.
+bool Group::is_ahead(const wire::Hello& hello) const {
+  const raft::Raft& raft = driver_->raft();
+  if (!raft.leader().empty()) return false;
+  const auto knows = [&](const std::string& name, const std::string& incarnation) {
+    const auto known = hello.incarnations.find(name);
+    return known != hello.incarnations.end() && known->second == incarnation;
+  };
+  const std::string& mine = config_.facts.incarnation;
+  return std::pair(hello.last_term, hello.last_index) >
+             std::pair(raft.log().last_term(), raft.log().last_index()) &&
+         knows(hello.facts.name, hello.facts.incarnation) &&
+         (knows(self(), mine) || incarnation_of(self()) != mine);
+}
+
+void Group::follow_ahead(const Peer& peer) {
+  std::erase_if(ahead_, [&](const Peer& one) { return one.name == peer.name; });
   if (ahead_.size() >= kServersMax) ahead_.erase(ahead_.begin());
-  ahead_.emplace_back(Peer{name, hello.address}, hello.known_as_of);
+  ahead_.push_back(peer);
   link_to_peers();
 }
 
-/// The newest entry that this member knows to be committed, or applied before its start.
-Index Group::newest_known() const { return std::max(driver_->applied(), told_before_); }
+/// Once a leader is heard only that one, if it is not named yet where it is, is followed on.
+void Group::tend_ahead() {
+  const raft::Raft& raft = driver_->raft();
+  if (ahead_.empty() || raft.leader().empty()) return;
+  std::erase_if(ahead_, [&](const Peer& one) {
+    const raft::Server* named = raft::find_server(raft.configuration(), one.name);
+    return one.name != raft.leader() || (named != nullptr && named->info == to_string(one.address));
+  });
+  link_to_peers();
+}
 
-/// Whoever the group knows as of a later entry than this member holds is right: it may have been
-/// removed and added again since, and may lead.
 Status Group::is_known_incarnation(const wire::Hello& hello) const {
   const std::string known = incarnation_of(hello.facts.name);
-  if (known.empty() || known == hello.facts.incarnation || hello.known_as_of > newest_known()) {
-    return {};
-  }
+  if (known.empty() || known == hello.facts.incarnation) return {};
   return fail(Code::Refused, "it is another incarnation of " + hello.facts.name +
                                  " than the group knows: a member whose data are lost is removed "
                                  "and added again");
@@ -182,11 +210,14 @@ std::string Group::incarnation_of(const std::string& name) const {
 }
 
 /// Whoever was accepted before the log said which incarnation a member is may be another one.
-/// Looked at once a step is applied as a whole: older entries name who was removed since.
+/// Looked at once a step is applied as a whole: older entries name who was removed since. A leader
+/// stays: those who voted for it know it, and it brings what this member does not hold yet.
 void Group::drop_other_incarnations() {
   if (links_ == nullptr) return;
   const auto right = [this](const wire::Hello& hello) { return is_known_incarnation(hello); };
-  for (const Peer& peer : std::vector(linked_)) links_->drop_where_not(peer.name, right);
+  for (const Peer& peer : std::vector(linked_)) {
+    if (peer.name != driver_->raft().leader()) links_->drop_where_not(peer.name, right);
+  }
 }
 
 /// A member whose group has not begun hears whoever is of its cluster; founders must agree on who

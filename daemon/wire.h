@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -58,8 +59,10 @@ struct Hello {
   std::uint64_t founders = 0;  // hash of the first voters: those it founded with, or of its file
   core::Address address;       // where it listens for members
   core::MemberFacts facts;
-  /// As of this entry, which it holds, the group knows it as this incarnation; 0: of no entry.
-  Index known_as_of;
+  /// The end of its log, and as which incarnations that, applied or not, knows the members.
+  Term last_term;
+  Index last_index;
+  std::map<std::string, std::string> incarnations;
 };
 /// No link with this one, and why.
 struct Refused {
@@ -194,7 +197,8 @@ using Frame =
 
 template <typename Archive>
 void fields(Archive& ar, Hello& v) {
-  ar(v.cluster, v.generation, v.in_group, v.founders, v.address, v.facts, v.known_as_of);
+  ar(v.cluster, v.generation, v.in_group, v.founders, v.address, v.facts, v.last_term, v.last_index,
+     v.incarnations);
 }
 template <typename Archive>
 void fields(Archive& ar, Refused& v) {
