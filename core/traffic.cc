@@ -124,6 +124,7 @@ void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
   const std::string& action = run.steps[run.step].action;
   const auto found = ap.state.nodes.find(run.node);
   if (!is_traffic(action) || found == ap.state.nodes.end()) return;
+  const bool added_since = run.fence.index < found->second.traffic_index;
   found->second.traffic_index = ap.index;
   for (const TaskProgress& task : run.steps[run.step].tasks) {
     const bool unknown = task.state == TaskState::InDoubt || task.state == TaskState::Expired;
@@ -136,7 +137,8 @@ void settle_traffic(Applying& ap, const Run& run, const AttemptEnd& end) {
   }
   if (action == "traffic.restore") {
     if (end.ok) return restored(ap, run);
-    if (end.in_doubt) found->second.restoration_in_doubt = true;
+    // What was added since is in service: nothing is to be put back, and the next look tells.
+    if (end.in_doubt && !added_since) found->second.restoration_in_doubt = true;
   }
 }
 

@@ -109,5 +109,32 @@ TEST(SpecChanges, WhatWasSeenOfANodeBeforeItLeftTheSpecIsNotTakenForSeenOnceItIs
   EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "a look of now counts";
 }
 
+TEST(SpecChanges, ARestoreOfANodeThatLeftTheSpecLeavesNoDoubtOfTheOneThatIsBack) {
+  Spec with = wider_spec(1, {"a", "b", "c"});
+  with.services[0].traffic.hosts = {"m1", "m2"};
+  Spec without = wider_spec(1, {"b", "c"});
+  without.services[0].traffic.hosts = {"m1", "m2"};
+  EngineStory story(with);
+  story.raise();
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.host_answers("m1", TaskState::Done, {{"pid", "7"}, {"found", "ready"}, {"set", "maint"}});
+  story.host_answers("m2", TaskState::Done, {{"pid", "9"}, {"found", "ready"}, {"set", "maint"}});
+  story.all_say("a", Verdict::Healthy);
+  ASSERT_EQ(story.performed.back().action, "traffic.restore");
+  story.host_answers("m2", TaskState::Done, {{"pid", "9"}, {"found", "maint"}, {"set", "ready"}});
+  story.tell(
+      command::ApplySpec{.spec = without, .removal = command::Removal::Abandon, .by = "ann"});
+  story.tell(command::ApplySpec{.spec = with, .by = "ann"});
+  story.host_answers("m1", TaskState::Cancelled);
+  ASSERT_EQ(story.last_run().state, RunState::Cancelled);
+  ASSERT_EQ(story.node("a").admin, Admin::InService);
+  EXPECT_FALSE(story.node("a").restoration_in_doubt);
+  story.sees("m2", "9", {{"a", ServerAdmin::Ready}});
+  story.sees("m1", "7", {{"a", ServerAdmin::Maint}});
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "as it is found there";
+  EXPECT_EQ(story.node("a").owner, Owner::Person);
+}
+
 }  // namespace
 }  // namespace fettle::core
