@@ -73,6 +73,7 @@ void add_nodes(Applying& ap) {
       if (node.service.empty()) {
         node.since = node.admin_since = ap.state.wall;
         node.verdict_at = ap.state.now;
+        node.traffic_index = ap.index;  // a look from a time before, when it had the name, is none
         node.reason = "no quorum of its observers has a view yet";
         const Duration start = start_period(service);
         if (start.count() > 0) node.start_until = ap.state.now + start;

@@ -113,5 +113,24 @@ TEST(SpecChanges, ARestoreLeftHalfDoneOfANodeThatWasRemovedAndAddedMeanwhileHide
   EXPECT_EQ(story.node("a").owner, Owner::Person);
 }
 
+TEST(SpecChanges, WhatWasSeenOfANodeBeforeItLeftTheSpecIsNotTakenForSeenOnceItIsBack) {
+  const Spec with = wider_spec(1, {"a", "b", "c"});
+  EngineStory story(with);
+  story.raise();
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  story.done("7", "ready", "maint");
+  story.sees("m1", "7", {{"a", ServerAdmin::Maint}});
+  story.all_say("a", Verdict::Healthy);
+  story.done("7", "maint", "ready");
+  ASSERT_EQ(story.node("a").admin, Admin::InService);
+  story.tell(command::ApplySpec{
+      .spec = wider_spec(1, {"b", "c"}), .removal = command::Removal::Prune, .by = "ann"});
+  story.tell(command::ApplySpec{.spec = with, .by = "ann"});
+  EXPECT_EQ(story.node("a").admin, Admin::InService) << "that look was before it was restored";
+  story.sees("m1", "7", {{"a", ServerAdmin::Maint}});
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "a look of now counts";
+}
+
 }  // namespace
 }  // namespace fettle::core
