@@ -58,7 +58,12 @@ Duration start_period(const ServiceSpec& service) {
   return longest;
 }
 
+/// What its directors showed of it goes, too: it would be taken for a look at one that is added
+/// under its name later.
 void remove_node(Applying& ap, const std::string& name) {
+  for (auto& [host, views] : ap.state.directors) {
+    for (auto& [service, view] : views) view.servers.erase(name);
+  }
   cancel_runs_of(ap, name, name + " was removed from the spec");
   resolve_removed(ap, name);
   ap.state.joined.erase(name);
@@ -73,7 +78,6 @@ void add_nodes(Applying& ap) {
       if (node.service.empty()) {
         node.since = node.admin_since = ap.state.wall;
         node.verdict_at = ap.state.now;
-        node.traffic_index = ap.index;  // a look from a time before, when it had the name, is none
         node.reason = "no quorum of its observers has a view yet";
         const Duration start = start_period(service);
         if (start.count() > 0) node.start_until = ap.state.now + start;

@@ -95,8 +95,7 @@ struct NodeState {
   std::map<std::string, ServerHold> holds;
   /// Director hosts that missed an act or lost it in a restart: brought to the wanted state first.
   std::set<std::string> pending_hosts;
-  // Of the last entry that decided or closed a traffic act, or adopted one, or added the node.
-  Index traffic_index;
+  Index traffic_index;  // of the last entry that decided or closed a traffic act, or adopted one
   std::optional<IncidentId> incident;
   bool isolation_in_doubt = false;    // an isolate may have been done: limits count it
   bool restoration_in_doubt = false;  // a restore may have been done: re-assert
