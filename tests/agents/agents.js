@@ -1,6 +1,6 @@
 // The bench of agents: thousands of agents of one process, with real links, against three real voters:
 // what they cost the leader, and how long a change of the leader takes until all of them follow the new
-// one. docs/benchmarks.md explains it.
+// one.
 // Usage: node agents.js [--agents N] [--nodes N] [--seconds S] [--output text|json]
 'use strict';
 

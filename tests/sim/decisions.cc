@@ -85,11 +85,16 @@ void Decisions::takes_spec(Index index, const core::State& state) {
 }
 
 void Decisions::began(Index index, const core::State& state, const core::Run& run) {
+  std::set<std::string> out;
+  for (const auto& [name, node] : state.nodes) {
+    if (out_by_log(state, name)) out.insert(name);
+  }
   runs_[run.id] = {.began = index,
                    .by_person = run.by_person,
                    .forced = run.force,
                    .reasserts = run.playbook.name == "builtin-reassert",
                    .was_out = is_out(state, run.node),
+                   .out = std::move(out),
                    .playbook = hash_of(run.playbook),
                    .pinned = run.playbook};
 }
@@ -121,7 +126,7 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
 }
 
 /// Of what was in service until now; a person's order holds the limits as they were then, for the
-/// nodes that the spec named then.
+/// nodes that the spec named then. What somebody took out at a director since is nobody's decision.
 void Decisions::isolates(Index index, const core::State& state, const core::Task& task) {
   if (task.action != "traffic.isolate" || task.key.attempt > 1) return;
   const core::Run& run = state.runs.at(task.key.run);
@@ -130,8 +135,10 @@ void Decisions::isolates(Index index, const core::State& state, const core::Task
   if (facts.by_person && facts.was_out) return;  // it was kept out; a restore under way came first
   const core::ServiceSpec& service = *core::find_service(state.spec, run.service);
   const auto counts = [&](const core::NodeSpec& one) {
-    const bool named = !facts.by_person || in_spec_since(one.name, facts.began);
-    return named && out_by_log(state, one.name);
+    if (!out_by_log(state, one.name)) return false;
+    if (!facts.by_person || one.name == run.node || facts.out.contains(one.name)) return true;
+    const bool taken_out_since = state.nodes.at(one.name).owner == core::Owner::Person;
+    return in_spec_since(one.name, facts.began) && !taken_out_since;
   };
   const auto count = static_cast<std::size_t>(std::ranges::count_if(service.nodes, counts));
   const Limits limits = limits_since(service.name, facts.by_person ? facts.began : index);

@@ -25,6 +25,7 @@ class Decisions {
     bool forced = false;
     bool reasserts = false;      // what the log holds already, at a director that lost it
     bool was_out = false;        // its node, by the log
+    std::set<std::string> out;   // all nodes that were out, by the log
     std::uint64_t playbook = 0;  // its bytes' hash
     core::PlaybookSpec pinned;
   };
