@@ -94,7 +94,6 @@ std::size_t observer_count(const State& state, const ServiceSpec& service) {
 
 /// One of the live members at the service's director, or nobody.
 std::string observer_at_director(const State& state, const ServiceSpec& service) {
-  if (service.traffic.kind.empty()) return "";
   for (const std::string& host : director_hosts(state, service)) {
     if (is_live(state, host)) return host;
   }
@@ -135,11 +134,8 @@ void replace_observers(Applying& ap, const std::string& name, std::vector<std::s
 void forget_what_left(Applying& ap) {
   for (auto& [name, node] : ap.state.nodes) {
     const ServiceSpec* service = ap.service(node.service);
-    const auto hosts = service == nullptr || service->traffic.kind.empty()
-                           ? std::vector<std::string>{}
-                           : director_hosts(ap.state, *service);
     const auto foreign = [&](const std::string& host) {
-      return std::ranges::find(hosts, host) == hosts.end();
+      return service == nullptr || !has_director(ap.state, *service, host);
     };
     std::erase_if(node.pending_hosts, foreign);
     std::erase_if(node.holds, [&](const auto& hold) { return foreign(hold.first); });
@@ -156,10 +152,8 @@ void forget_what_left(Applying& ap) {
     const ServiceSpec* spec = ap.service(service);
     const std::size_t slash = about.find('/');
     const std::string host = about.substr(slash + 1, about.rfind('/') - slash - 1);
-    const auto hosts =
-        spec == nullptr ? std::vector<std::string>{} : director_hosts(ap.state, *spec);
     const bool of_host = about.rfind('/') != slash;  // kind/host/what, else kind/what
-    if (spec == nullptr || (of_host && std::ranges::find(hosts, host) == hosts.end())) {
+    if (spec == nullptr || (of_host && !has_director(ap.state, *spec, host))) {
       gone.push_back(about);
     }
   }

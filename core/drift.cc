@@ -127,9 +127,7 @@ void take_directors(Applying& ap, const command::ReportDirectors& report) {
   if (!ap.state.members.contains(report.host)) return;
   for (const auto& [service, view] : report.views) {
     const ServiceSpec* spec = ap.service(service);
-    if (spec == nullptr) continue;
-    const auto hosts = director_hosts(ap.state, *spec);
-    if (std::ranges::find(hosts, report.host) == hosts.end()) continue;
+    if (spec == nullptr || !has_director(ap.state, *spec, report.host)) continue;
     DirectorView& kept = ap.state.directors[report.host][service];
     if (view.seen < kept.seen) continue;
     kept = view;
@@ -192,9 +190,7 @@ command::ReportDirectors news_of(const State& state, const command::ReportDirect
 std::vector<DirectorWatch> director_watches(const State& state, const std::string& member) {
   std::vector<DirectorWatch> watches;
   for (const ServiceSpec& service : state.spec.services) {
-    if (service.traffic.kind.empty()) continue;
-    const auto hosts = director_hosts(state, service);
-    if (std::ranges::find(hosts, member) == hosts.end()) continue;
+    if (!has_director(state, service, member)) continue;
     DirectorWatch watch{service.name, service.traffic.kind, service.traffic.options, {}};
     for (const NodeSpec& node : service.nodes) {
       watch.servers.emplace(node.name, node.server.empty() ? node.name : node.server);

@@ -294,6 +294,7 @@ void drop_old_runs(State& state) {
 }  // namespace
 
 std::vector<std::string> director_hosts(const State& state, const ServiceSpec& service) {
+  if (service.traffic.kind.empty()) return {};
   if (!service.traffic.hosts.empty()) return service.traffic.hosts;
   std::vector<std::string> hosts;
   const std::string socket = text_option(service.traffic.options, "socket");
@@ -301,6 +302,11 @@ std::vector<std::string> director_hosts(const State& state, const ServiceSpec& s
     if (allows(facts.allow, service.traffic.kind, socket)) hosts.push_back(name);
   }
   return hosts;
+}
+
+bool has_director(const State& state, const ServiceSpec& service, const std::string& host) {
+  const auto hosts = director_hosts(state, service);
+  return std::ranges::find(hosts, host) != hosts.end();
 }
 
 RunId start_run(Applying& ap, RunOrder order) {

@@ -48,7 +48,11 @@ void continue_run(Applying& ap, RunId id);
 /// When the run next needs the clock (kNever: it does not).
 Time run_due(const State& state, const Run& run);
 
-/// The director hosts of a service: as the spec says, or every member whose allow-list holds it.
+/// The director hosts of a service: as the spec says, or every member whose allow-list holds it;
+/// none if the service has no traffic.
 std::vector<std::string> director_hosts(const State& state, const ServiceSpec& service);
+
+/// The host is one of the service's director hosts.
+bool has_director(const State& state, const ServiceSpec& service, const std::string& host);
 
 }  // namespace fettle::core

@@ -52,9 +52,7 @@ void restored(Applying& ap, const Run& run) {
 /// The spec, which may have changed while an attempt was open, has a director of the service there.
 bool steers(const Applying& ap, const std::string& host, const std::string& service) {
   const ServiceSpec* spec = ap.service(service);
-  if (spec == nullptr) return false;
-  const auto hosts = director_hosts(ap.state, *spec);
-  return std::ranges::find(hosts, host) != hosts.end();
+  return spec != nullptr && has_director(ap.state, *spec, host);
 }
 
 /// The hosts that confirmed are in the wanted state; those out of reach must be brought there.

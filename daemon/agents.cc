@@ -278,7 +278,6 @@ std::map<std::string, std::uint64_t> Group::watch_digests() const {
         mix(digest->second, core::watch_revision_of(state, spec.name, observer));
       }
     }
-    if (service.traffic.kind.empty()) continue;
     for (const std::string& host : core::director_hosts(state, service)) {
       const auto digest = digests.find(host);
       if (digest == digests.end()) continue;

@@ -117,9 +117,8 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
   if (service == nullptr || core::find_node(state.spec, run.node) == nullptr) {
     return broken(key + " is for " + run.node + ", which no spec names" + at(index));
   }
-  const auto hosts = core::director_hosts(state, *service);
   if (task.action.starts_with("traffic.") &&
-      std::ranges::find(hosts, task.key.host) == hosts.end()) {
+      !core::has_director(state, *service, task.key.host)) {
     broken(key + " is for " + task.key.host + ", where the spec in force has no director" +
            at(index));
   }
