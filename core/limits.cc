@@ -11,6 +11,19 @@
 namespace fettle::core {
 namespace {
 
+/// Doublings of the pause after a failure: no hour has room for more failed runs of one node.
+constexpr std::uint32_t kPauseDoublings = 7;
+
+/// The playbook's failures that count for the node, of the last kBreakerWindow.
+std::vector<RunFailure> recent_failures(const State& state, const std::string& playbook,
+                                        const std::string& node) {
+  const auto found = state.failures.find(failure_key(playbook, state.nodes.at(node).service));
+  if (found == state.failures.end()) return {};
+  std::vector<RunFailure> recent = found->second;
+  std::erase_if(recent, [&](const RunFailure& f) { return state.now - f.at >= kBreakerWindow; });
+  return recent;
+}
+
 /// True while a run has begun to isolate the node, or a person has been promised it, and its end is
 /// not known.
 bool isolating(const State& state, const std::string& node) {
@@ -153,32 +166,41 @@ std::string failure_key(const std::string& playbook, const std::string& service)
   return playbook.starts_with("builtin-") ? playbook + "/" + service : playbook;
 }
 
-std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
+bool is_reflex(const NodeState& node, const std::string& playbook) {
+  return playbook == kBuiltinIsolate || (playbook == kReassert && node.admin != Admin::InService);
+}
+
+std::optional<Hold> breaker_hold(const State& state, const std::string& playbook,
                                  const std::string& node) {
-  const auto found = state.failures.find(failure_key(playbook, state.nodes.at(node).service));
-  if (found == state.failures.end()) return std::nullopt;
+  if (is_reflex(state.nodes.at(node), playbook)) return std::nullopt;
   std::size_t recent = 0;
-  std::size_t of_node = 0;
   Time oldest = kNever;
-  Time newest_of_node;
-  for (const RunFailure& failure : found->second) {
-    if (state.now - failure.at >= kBreakerWindow) continue;
+  for (const RunFailure& failure : recent_failures(state, playbook, node)) {
     ++recent;
     oldest = std::min(oldest, failure.at);
+  }
+  if (recent < kBreakerFailures) return std::nullopt;
+  return Hold{"the breaker of " + playbook + " is open: " + std::to_string(recent) +
+                  " failed runs within 1h",
+              oldest + kBreakerWindow};
+}
+
+std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
+                                 const std::string& node) {
+  if (auto open = breaker_hold(state, playbook, node)) return open;
+  std::uint32_t of_node = 0;
+  Time newest;
+  for (const RunFailure& failure : recent_failures(state, playbook, node)) {
     if (failure.node != node) continue;
     ++of_node;
-    newest_of_node = std::max(newest_of_node, failure.at);
-  }
-  if (recent >= kBreakerFailures) {
-    return Hold{"the breaker of " + playbook + " is open: " + std::to_string(recent) +
-                    " failed runs within 1h",
-                oldest + kBreakerWindow};
+    newest = std::max(newest, failure.at);
   }
   if (of_node == 0) return std::nullopt;
-  const Time until = newest_of_node + kFailurePause * (1U << (of_node - 1));
-  if (state.now >= until) return std::nullopt;
+  Duration pause = kFailurePause * (1U << std::min(of_node - 1, kPauseDoublings));
+  if (is_reflex(state.nodes.at(node), playbook)) pause = std::min<Duration>(pause, kReflexPauseMax);
+  if (state.now >= newest + pause) return std::nullopt;
   return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again",
-              until};
+              newest + pause};
 }
 
 Time hold_down_until(const NodeState& node) {

@@ -15,6 +15,13 @@ inline constexpr Duration kBreakerWindow = std::chrono::hours(1);
 inline constexpr std::size_t kBreakerFailures = 3;
 /// After a failed run the same playbook waits this long before it tries the node again; it doubles.
 inline constexpr Duration kFailurePause = std::chrono::seconds(30);
+/// And no longer than this before a reflex (see is_reflex).
+inline constexpr Duration kReflexPauseMax = std::chrono::minutes(1);
+
+/// The playbooks that need no file: what every service does unless it says `builtin: false`.
+inline constexpr std::string_view kBuiltinIsolate = "builtin-isolate";
+inline constexpr std::string_view kBuiltinRestore = "builtin-restore";
+inline constexpr std::string_view kReassert = "builtin-reassert";
 /// A node that relapsed must stay healthy this long before it is restored; it doubles each time.
 inline constexpr Duration kHoldDown = std::chrono::seconds(5);
 inline constexpr Duration kHoldDownMax = std::chrono::minutes(10);
@@ -47,9 +54,15 @@ std::optional<Hold> panic_hold(const State& state, const std::string& service);
 /// As frozen(), with its end.
 std::optional<Hold> freeze_hold(const State& state, const std::string& service);
 
-/// Why the playbook may not start on the node now because of earlier failures, and until when.
 /// Failures of the built-in playbooks count for each service alone.
 std::string failure_key(const std::string& playbook, const std::string& service);
+/// The built-in isolation of the node: it waits for the service's limits only (CONTRACT "What it
+/// means"), so that earlier failures pace it and never open a breaker.
+bool is_reflex(const NodeState& node, const std::string& playbook);
+/// The playbook's breaker is open: it starts on no node, until then.
+std::optional<Hold> breaker_hold(const State& state, const std::string& playbook,
+                                 const std::string& node);
+/// Why the playbook may not start on the node now because of earlier failures, and until when.
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
                                  const std::string& node);
 

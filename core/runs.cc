@@ -70,10 +70,22 @@ void finish_step(Applying& ap, Run& run, StepState state, std::string reason) {
   tell(ap, run, "step.finished", std::string(to_string(state)), step.reason);
 }
 
+/// The reflex is tried for as long as it fails; people are told of the first time.
+bool told_before(const State& state, const Incident& incident, const Run& run) {
+  const auto node = state.nodes.find(run.node);
+  if (node == state.nodes.end() || !is_reflex(node->second, run.playbook.name)) return false;
+  return std::ranges::any_of(incident.runs, [&](RunId id) {
+    const auto earlier = state.runs.find(id);
+    return earlier != state.runs.end() && earlier->second.state == RunState::Failed &&
+           earlier->second.playbook.name == run.playbook.name;
+  });
+}
+
 void escalate(Applying& ap, Run& run, const std::string& reason) {
   if (!run.incident || run.by_person) return;
   const auto incident = ap.state.incidents.find(*run.incident);
   if (incident == ap.state.incidents.end()) return;
+  if (told_before(ap.state, incident->second, run)) return;
   send_alert(ap, incident->second, ap.state.spec.route_receiver, AlertStatus::Firing,
              Severity::Critical,
              run.node + ": run " + std::to_string(run.id.value) + " of " + run.playbook.name +
@@ -334,7 +346,11 @@ RunId start_run(Applying& ap, RunOrder order) {
   }
   run.step = order.first_step;
   bind_fields(ap.state, run);
-  if (run.incident) ap.state.incidents.at(*run.incident).runs.push_back(run.id);
+  if (run.incident) {
+    auto& runs = ap.state.incidents.at(*run.incident).runs;
+    if (runs.size() >= kIncidentRunsMax) runs.erase(runs.begin());
+    runs.push_back(run.id);
+  }
   const RunId id = run.id;
   Run& kept = ap.state.runs.insert_or_assign(id, std::move(run)).first->second;
   tell(ap, kept, "run.started", kept.playbook.name, kept.reason);

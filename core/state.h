@@ -130,6 +130,7 @@ struct Incident {
   bool alerted = false;
 };
 inline constexpr std::size_t kTimelineMax = 200;
+inline constexpr std::size_t kIncidentRunsMax = 100;
 
 struct TaskProgress {
   std::string host;

@@ -10,10 +10,6 @@
 namespace fettle::core {
 namespace {
 
-constexpr std::string_view kBuiltinIsolate = "builtin-isolate";
-constexpr std::string_view kBuiltinRestore = "builtin-restore";
-constexpr std::string_view kReassert = "builtin-reassert";
-
 bool isolates(const PlaybookSpec& playbook) {
   return std::ranges::any_of(playbook.steps,
                              [](const StepSpec& step) { return step.action == "traffic.isolate"; });
@@ -131,7 +127,8 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
     if (playbook->mode != Mode::Enforce) continue;
     const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
     if (reflex && service.builtin && isolates(*playbook) &&
-        left_in_doubt(state, node, *playbook) != nullptr) {
+        (left_in_doubt(state, node, *playbook) != nullptr ||
+         breaker_hold(state, playbook->name, name))) {
       continue;  // the isolation itself is a reflex and needs no playbook
     }
     if (already_done(state, node, *playbook)) return std::nullopt;

@@ -82,6 +82,7 @@ TEST(Priority, TheHighestActsThenFileThenOrder) {
 TEST(Breaker, ThreeFailedRunsWithinAnHourHoldThePlaybookForTheRest) {
   Spec spec = story_spec({"a", "b"});
   spec.playbooks = {playbook("heal", {out(OnFailure::Abort)})};
+  spec.services[0].builtin = false;
   EngineStory story(std::move(spec));
   story.everything_is_healthy();
   story.all_say("a", Verdict::Down, Outcome::Refused);
@@ -95,6 +96,30 @@ TEST(Breaker, ThreeFailedRunsWithinAnHourHoldThePlaybookForTheRest) {
             std::string::npos);
   story.pass(minutes(60));
   EXPECT_EQ(story.performed.size(), kBreakerFailures + 1) << "half open: one more try";
+}
+
+TEST(Breaker, LeavesTheIsolationOfAnotherNodeToTheReflex) {
+  Spec spec = story_spec({"a", "b", "c", "d"});
+  spec.services[0].max_isolated = 2;
+  StepSpec healed = wait();
+  healed.timeout = seconds(10);
+  spec.playbooks = {playbook("heal", {out(), healed})};
+  EngineStory story(std::move(spec));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  for (int i = 0; i < 30; ++i) {  // it stays dead: each run waits for its health in vain
+    if (!is_over(story.last_run().state) && story.last_run().step == 0) {
+      story.done("7", "ready", "maint");
+    }
+    story.pass(seconds(11));
+  }
+  ASSERT_EQ(story.last_incident().blocked_by.size(), 1U);
+  ASSERT_EQ(story.last_incident().blocked_by[0],
+            "the breaker of heal is open: 3 failed runs within 1h");
+  story.all_say("d", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.last_run().node, "d");
+  EXPECT_EQ(story.last_run().playbook.name, "builtin-isolate");
+  EXPECT_EQ(text_option(story.performed.back().input, "server"), "d");
 }
 
 TEST(OnFailure, ContinueGoesOnWithTheNextStep) {

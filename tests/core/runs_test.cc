@@ -1,6 +1,8 @@
 // Stories of runs whose steps fail: what is tried again, when, and what is only told.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "core/limits.h"
 #include "tests/support/engine_story.h"
 
@@ -13,6 +15,7 @@ using std::chrono::seconds;
 /// A playbook that goes on when its isolation failed.
 Spec goes_on() {
   Spec spec = story_spec({"a", "b", "c"});
+  spec.services[0].builtin = false;
   PlaybookSpec playbook;
   playbook.name = "out";
   playbook.mode = Mode::Enforce;
@@ -59,6 +62,30 @@ TEST(Runs, ThreeIsolationsThatFailedOpenTheBreakerAlsoWhenTheRunsWentOn) {
             std::string::npos);
   story.pass(hours(1));
   EXPECT_EQ(attempts(story), 4U);
+}
+
+TEST(Reflex, ADirectorThatIsAwayForHoursIsAskedEveryMinuteAndPeopleAreToldOnce) {
+  EngineStory story(story_spec({"a", "b"}));
+  story.everything_is_healthy();
+  story.all_say("a", Verdict::Down, Outcome::Refused);
+  std::set<RunId> runs;
+  for (int second = 0; second < 3 * 3600; ++second) {
+    if (!is_over(story.last_run().state)) story.answers(TaskState::Unreachable, "no such socket");
+    runs.insert(story.last_run().id);
+    story.pass(seconds(1));
+  }
+  EXPECT_GT(runs.size(), 150U);
+  EXPECT_LE(story.last_incident().runs.size(), kIncidentRunsMax);
+  std::size_t told = 0;
+  for (const std::string& alert : story.outbox()) {
+    if (alert.find("escalated") != std::string::npos) ++told;
+  }
+  EXPECT_EQ(told, 1U);
+
+  story.pass(kReflexPauseMax);
+  ASSERT_FALSE(is_over(story.last_run().state));
+  story.done("7", "ready", "maint");
+  EXPECT_EQ(story.node("a").admin, Admin::Isolated) << "it is back, and the dead node is out";
 }
 
 }  // namespace
