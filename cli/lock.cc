@@ -1,11 +1,15 @@
-// Happy path: ask for the lease until it is granted → start the command in a process group of its
-// own → a thread renews the lease while it runs → the command ends → release. Failures: somebody
-// else has it for longer than we wait; no renewal is confirmed in time (the command is ended well
+// Happy path: ask for the lease until it is granted → a warden, a process of its own, starts the
+// command in a process group → a thread renews the lease while it runs and tells the warden → the
+// command ends → release. Failures: somebody else has it for longer than we wait; no renewal is
+// confirmed in time, or this process is killed or stands still (the warden ends the command well
 // before the group may give the lease away); the command cannot be started.
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -26,7 +30,8 @@ using core::Time;
 using std::chrono::milliseconds;
 
 constexpr Duration kAskAgainAfter = milliseconds(250);
-constexpr auto kLookEvery = milliseconds(20);
+constexpr int kLookEveryMs = 20;
+constexpr std::array kPassedOn{SIGINT, SIGTERM, SIGHUP};
 constexpr int kExitSignalled = 128;
 constexpr int kExitNotStarted = 127;
 
@@ -86,10 +91,10 @@ class Held {
   std::atomic<std::int64_t> until_{0};
 };
 
-/// Renews every third of the time until it is stopped.
+/// Renews every third of the time until it is stopped, and tells the warden how long it lasts.
 class Renewer {
  public:
-  explicit Renewer(Held& held) : held_(held), thread_([this] { run(); }) {}
+  Renewer(Held& held, int line) : held_(held), line_(line), thread_([this] { run(); }) {}
   ~Renewer() {
     {
       const std::lock_guard lock(mutex_);
@@ -108,24 +113,33 @@ class Renewer {
     while (!changed_.wait_for(lock, pause, [this] { return stopped_; })) {
       lock.unlock();
       const Status renewed = held_.renew();
+      if (renewed) tell_warden();
       lock.lock();
       pause = renewed ? held_.ttl() / 3 : std::min<Duration>(kAskAgainAfter, held_.ttl() / 10);
     }
   }
 
+  /// One that ended meanwhile does not hear it.
+  void tell_warden() {
+    const std::int64_t until = held_.until().ns;
+    [[maybe_unused]] const ssize_t told = write(line_, &until, sizeof(until));
+  }
+
   Held& held_;
+  int line_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool stopped_ = false;
   std::thread thread_;
 };
 
-/// In the child: ends with its parent, in a group of its own.
+/// In the command's process: a group of its own, which ends with the warden at the latest.
 [[noreturn]] void become(const std::vector<std::string>& command, std::uint64_t token,
                          pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExitNotStarted);
+  for (const int signal : kPassedOn) std::signal(signal, SIG_DFL);
   setenv("FETTLE_LEASE_TOKEN", std::to_string(token).c_str(), 1);
   std::vector<std::string> words = command;
   std::vector<char*> argv;
@@ -140,45 +154,85 @@ int exit_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitSignalled + WTERMSIG(status);
 }
 
-volatile std::sig_atomic_t child_group = 0;
+volatile std::sig_atomic_t passed_to = 0;  // a process id; negative: a group
 
 void pass_on(int signal) {
-  if (child_group > 0) kill(-child_group, signal);
+  if (passed_to != 0) kill(passed_to, signal);
 }
 
-/// Waits for the command's end; asks it to end when a quarter of the time is left, and ends it when
-/// an eighth is.
-int watch(const Held& held, pid_t child) {
-  int status = 0;
-  bool asked = false;
-  bool ended = false;
-  while (waitpid(child, &status, WNOHANG) != child) {
-    const Duration left = held.until() - io::Loop::now();
-    if (!asked && left <= held.ttl() / 4) {
-      asked = true;
-      std::fprintf(stderr, "the lease is not renewed in time: the command is ended\n");
-      kill(-child, SIGTERM);
-    }
-    if (asked && !ended && left <= held.ttl() / 8) {
-      ended = true;
-      kill(-child, SIGKILL);
-    }
-    std::this_thread::sleep_for(kLookEvery);
-  }
-  kill(-child, SIGKILL);  // what it left behind does not hold the lock
-  return asked ? 1 : exit_of(status);
+void pass_signals_to(pid_t whom) {
+  passed_to = whom;
+  for (const int signal : kPassedOn) std::signal(signal, pass_on);
 }
+
+/// Stands between the holder and the command, so that the command's end needs neither the holder
+/// nor what it knows: the holder may be killed, or stand still for longer than its lease.
+class Warden {
+ public:
+  /// `line`: over it comes each new end of the lease; it closes with the holder.
+  Warden(int line, Time until, Duration ttl) : line_(line), until_(until), ttl_(ttl) {}
+
+  /// Starts the command and waits for its end; asks it to end when a quarter of the time is left,
+  /// and ends it when an eighth is, or at once when the holder is gone.
+  [[noreturn]] void guard(const std::vector<std::string>& command, std::uint64_t token) {
+    setpgid(0, 0);  // not of the terminal's group: what is typed there goes by way of the holder
+    const pid_t self = getpid();
+    const pid_t child = fork();
+    if (child < 0) _exit(kExitNotStarted);
+    if (child == 0) become(command, token, self);
+    setpgid(child, child);
+    pass_signals_to(-child);
+    int status = 0;
+    while (waitpid(child, &status, WNOHANG) != child) {
+      hear();
+      const Duration left = until_ - io::Loop::now();
+      if (!asked_ && left <= ttl_ / 4) {
+        asked_ = true;
+        std::fprintf(stderr, "the lease is not renewed in time: the command is ended\n");
+        kill(-child, SIGTERM);
+      }
+      if (alone_ || (asked_ && left <= ttl_ / 8)) kill(-child, SIGKILL);
+    }
+    kill(-child, SIGKILL);  // what it left behind does not hold the lock
+    _exit(asked_ ? 1 : exit_of(status));
+  }
+
+ private:
+  void hear() {
+    pollfd line{.fd = line_, .events = POLLIN, .revents = 0};
+    if (alone_) line.fd = -1;
+    if (poll(&line, 1, kLookEveryMs) <= 0) return;
+    std::int64_t until = 0;
+    const ssize_t size = read(line_, &until, sizeof(until));
+    if (size == 0) alone_ = true;
+    if (size == sizeof(until)) until_ = std::max(until_, Time{until});
+  }
+
+  int line_;
+  Time until_;
+  Duration ttl_;
+  bool asked_ = false;
+  bool alone_ = false;
+};
 
 int run_under(Held& held, std::uint64_t token, const std::vector<std::string>& command) {
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0) return say({Code::Io, "cannot start a process"});
-  if (child == 0) become(command, token, parent);
-  setpgid(child, child);
-  child_group = child;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, pass_on);
-  const Renewer renewer(held);
-  return watch(held, child);
+  std::array<int, 2> line{};
+  if (pipe2(line.data(), O_CLOEXEC) != 0) return say({Code::Io, "cannot make a pipe"});
+  const Time until = held.until();
+  const pid_t warden = fork();
+  if (warden < 0) return say({Code::Io, "cannot start a process"});
+  if (warden == 0) {
+    close(line[1]);
+    Warden(line[0], until, held.ttl()).guard(command, token);
+  }
+  close(line[0]);
+  std::signal(SIGPIPE, SIG_IGN);
+  pass_signals_to(warden);
+  const Renewer renewer(held, line[1]);
+  int status = 0;
+  while (waitpid(warden, &status, 0) != warden) {
+  }
+  return exit_of(status);
 }
 
 }  // namespace

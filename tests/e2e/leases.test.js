@@ -8,6 +8,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Scene } = require('./support/scene.js');
 const { Group, NAMES } = require('./support/group.js');
+const { FETTLE } = require('./support/standalone.js');
 
 const ANSWER_MS = 8000;
 const CHANGE_MS = 20000;
@@ -92,6 +93,39 @@ test('without a leader a command ends before its lock could be another one\'s',
       assert.ok(performance.now() - began < 15000);
     }),
 );
+
+/** How the holder of a lock goes, though its command would go on. */
+const GOES = {
+  'is killed': (scene) => scene.processes.kill('holder'),
+  'stands still': (scene) => scene.processes.signal('holder', 'SIGSTOP'),
+};
+
+for (const [how, goes] of Object.entries(GOES)) {
+  test(`the holder of a lock ${how}: its command and what that began end before another has the lock`,
+    { timeout: 200000 },
+    () =>
+      Scene.play(async (scene) => {
+        const group = await Group.start(scene);
+        await group.untilRaised('m1', ANSWER_MS);
+        const file = path.join(group.folder, 'works');
+        scene.processes.start('holder', FETTLE, [
+          '--socket', group.member('m1').socket, 'kv', 'lock', 'nightly', '--ttl', `${TTL_S}`, '--',
+          'sh', '-c', `(while :; do echo works >> ${file}; sleep 0.05; done); true`,
+        ]);
+        const end = performance.now() + ANSWER_MS;
+        while (!fs.existsSync(file)) {
+          assert.ok(performance.now() < end, 'the command never began');
+          await scene.bus.pass(50);
+        }
+        goes(scene);
+        await lock(group, 'm2', `stat -c %s ${file} > ${file}.then`);
+        await scene.bus.pass(500);
+        const then = Number(fs.readFileSync(`${file}.then`, 'utf8'));
+        assert.strictEqual(fs.statSync(file).size, then, 'it writes no more');
+        if (how === 'stands still') scene.processes.kill('holder');
+      }),
+  );
+}
 
 test('a member that is killed is lost by commit, observes no more, and is back once it returns',
   { timeout: 200000 },
