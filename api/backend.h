@@ -100,6 +100,8 @@ class Backend {
   virtual void snapshot_file(std::function<void(Result<std::string>)> done) = 0;
   /// This member's own numbers: needs no leader.
   virtual void metrics(std::function<void(Result<Metrics>)> done) = 0;
+  /// Engine time that no write from now on is committed before.
+  virtual core::Time log_time() const = 0;
   /// True once a leader is known and its log applied so far.
   virtual bool ready() = 0;
 };

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/client_table.h"
+
 namespace fettle::api {
 namespace {
 
@@ -57,7 +59,7 @@ std::string who_asks(lws* connection) {
   return peer.uid == 0 ? "root" : "uid " + std::to_string(peer.uid);
 }
 
-std::string fresh_key() {
+std::string random_digits() {
   std::array<unsigned char, 16> bytes{};
   if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return "";
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -88,7 +90,7 @@ bool is_local(lws* connection) {
   return rc == 0 && domain == AF_UNIX;
 }
 
-Request read_head(lws* connection) {
+Request read_head(lws* connection, core::Time known) {
   Request request;
   request.method = "OTHER";
   for (const Method& method : kMethods) {
@@ -101,7 +103,9 @@ Request read_head(lws* connection) {
   request.content_type = header(connection, WSI_TOKEN_HTTP_CONTENT_TYPE);
   request.if_match = header(connection, WSI_TOKEN_HTTP_IF_MATCH);
   request.idempotency_key = custom_header(connection, "idempotency-key:");
-  if (request.idempotency_key.empty()) request.idempotency_key = fresh_key();
+  request.idempotency_key = request.idempotency_key.empty()
+                                ? core::made_client_key(known, random_digits())
+                                : core::asked_client_key(std::move(request.idempotency_key));
   request.may_write = is_local(connection);
   if (request.may_write) request.who = who_asks(connection);
   return request;

@@ -11,8 +11,8 @@
 namespace fettle::api {
 
 /// The request's head (method, path, query, headers we look at, who asks). The body is not read
-/// yet.
-Request read_head(lws* connection);
+/// yet. `known`: Backend::log_time(), for the key of a write that has none.
+Request read_head(lws* connection, core::Time known);
 
 /// `name` is in lower case and ends with a colon; empty if absent.
 std::string custom_header(lws* connection, const char* name);

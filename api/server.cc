@@ -125,7 +125,7 @@ int Server::Http::begin(lws* connection, PerConnection& own) {
   own.exchange = ++last_exchange;
   Exchange& exchange = exchanges[own.exchange];
   exchange.connection = connection;
-  exchange.request = read_head(connection);
+  exchange.request = read_head(connection, backend.log_time());
   BodyLength length = body_length(connection, exchange.request.path, kBodyBytesMax);
   const bool reads_body = takes_body(exchange.request);
   // Without a length libwebsockets waits for a body that will not come, and it passes one on only

@@ -312,10 +312,8 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   state_.now = std::max(state_.now, entry.stamp);
   state_.wall = std::max(state_.wall, entry.wall);
   Applied applied;
-  const auto kept = state_.clients.find(entry.client);
-  const bool repeated = kept != state_.clients.end() && !FETTLE_MUTANT(core_client_key_ignored);
-  if (!entry.client.empty() && repeated) {
-    applied.answer = kept->second;
+  if (auto answered = client_table_.answered(state_, entry.client)) {
+    applied.answer = std::move(*answered);
     stepped_over_ = stepped_over_ || due <= state_.now;
     hash_if_due(before, applied);
     return applied;
@@ -334,7 +332,7 @@ Applied Engine::apply(Index index, const LogEntry& entry) {
   }
   applied.answer = carry_out(ap, entry.command);
   settle(ap);
-  keep_answer(entry.client, applied.answer);
+  client_table_.keep(state_, entry.client, applied.answer);
   hash_if_due(before, applied);
   return applied;
 }
@@ -363,18 +361,6 @@ void Engine::keep_only(Index index, const std::string& survivor, std::uint64_t g
   Applying ap{
       .state = state_, .actions = actions_, .index = index, .effects = effects, .ring = ring_};
   core::keep_only(ap, survivor, generation_seen);
-}
-
-/// The oldest go first; of equally old ones the first by name.
-void Engine::keep_answer(const std::string& client, ClientAnswer answer) {
-  if (client.empty()) return;
-  if (state_.clients.size() >= kClientsKept) {
-    state_.clients.erase(client_ages_.begin()->second);
-    client_ages_.erase(client_ages_.begin());
-  }
-  answer.at = state_.now;
-  client_ages_.emplace(answer.at, client);
-  state_.clients.insert_or_assign(client, std::move(answer));
 }
 
 std::optional<std::string> Engine::why_halt(Index index, const LogEntry& entry) const {
@@ -487,8 +473,7 @@ Status Engine::load(std::string_view bytes) {
   FETTLE_TRY(state_, decode<State>(bytes));
   due_.reset();
   hashes_.clear();
-  client_ages_.clear();
-  for (const auto& [client, answer] : state_.clients) client_ages_.emplace(answer.at, client);
+  client_table_.load(state_);
   return {};
 }
 

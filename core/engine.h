@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "core/client_table.h"
 #include "core/command.h"
 #include "core/effect.h"
 #include "core/kind.h"
@@ -75,7 +76,6 @@ class Engine {
   ClientAnswer carry_out(Applying& ap, const Command& command);
   std::optional<std::string> why_halt(Index index, const LogEntry& entry) const;
   void hash_if_due(Index before, Applied& applied);
-  void keep_answer(const std::string& client, ClientAnswer answer);
   Time falls_due() const;
   Time find_due() const;
 
@@ -84,7 +84,7 @@ class Engine {
   RingCache ring_;
   std::map<std::string, KindSpec> actions_;
   std::uint32_t supported_;
-  std::set<std::pair<Time, std::string>> client_ages_;  // of state_.clients, the oldest first
+  ClientTable client_table_;  // of state_.clients
   /// When something falls due by the state as it is; found by a walk over every node, once an
   /// entry.
   mutable std::optional<Time> due_;

@@ -263,7 +263,7 @@ struct State {
   std::map<RunId, Run> runs;                 // open ones and the last kRunsKept finished
   std::map<std::string, Alert> outbox;       // not yet delivered, by key
   std::vector<FreezeState> freezes;
-  std::map<std::string, ClientAnswer> clients;
+  std::map<std::string, ClientAnswer> clients;  // by idempotency key (core/client_table.h)
   std::map<std::string, std::vector<RunFailure>> failures;  // by playbook, within kBreakerWindow
   std::map<std::string, PanicWatch> panics;                 // by service
   std::map<std::string, std::map<std::string, DirectorView>> directors;  // by host, service
@@ -279,7 +279,6 @@ struct State {
 };
 inline constexpr std::size_t kIncidentsKept = 500;
 inline constexpr std::size_t kRunsKept = 500;
-inline constexpr std::size_t kClientsKept = 4096;
 inline constexpr std::size_t kOutboxMax = 4096;
 
 /// The service called `name` in `spec`, or null.

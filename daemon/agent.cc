@@ -95,6 +95,7 @@ void Agent::on_frame(const std::string& voter, wire::Frame frame) {
   if (auto* read = std::get_if<wire::StateRead>(&frame)) return take_state(std::move(*read));
   if (const auto* told = std::get_if<wire::Applied>(&frame)) {
     applied_ = std::max(applied_, told->index);
+    engine_time_ = std::max(engine_time_, told->now);
   } else if (auto* perform = std::get_if<wire::Perform>(&frame)) {
     if (perform->task.key.host != self()) return;
     log::debug("task.received key=" + core::to_string(perform->task.key) + " by=" + voter);
@@ -114,6 +115,7 @@ void Agent::take_led(const std::string& voter, wire::Led led) {
   if (led.generation > config_.generation) {  // its log may count from an older index
     config_.generation = led.generation;
     applied_ = watches_at_ = Index{};
+    engine_time_ = {};
   }
   const auto age = [](const wire::Led& one) { return std::tuple(one.generation, one.term); };
   const bool newest =
@@ -181,9 +183,10 @@ void Agent::report_directors(std::map<std::string, core::DirectorView> views) {
   });
 }
 
-void Agent::applied(std::function<void(Index)> done) {
-  loop_.post(
-      [this, done = std::move(done)] { to_work([done, index = applied_] { done(index); }); });
+void Agent::applied(std::function<void(Index, core::Time)> done) {
+  loop_.post([this, done = std::move(done)] {
+    to_work([done, index = applied_, now = engine_time_] { done(index, now); });
+  });
 }
 
 void Agent::answer(core::TaskKey key, core::TaskResult result) {

@@ -48,7 +48,7 @@ class Agent final : public GroupSide {
   void catch_up(std::function<void(bool)> done) override;
   void report(std::vector<core::Opinion> opinions) override;
   void answer(core::TaskKey key, core::TaskResult result) override;
-  void applied(std::function<void(Index)> done) override;
+  void applied(std::function<void(Index, core::Time)> done) override;
   void report_directors(std::map<std::string, core::DirectorView> views) override;
   /// Nothing is delivered by agents.
   void alert_finished(std::string, bool, std::string) override {}
@@ -120,6 +120,7 @@ class Agent final : public GroupSide {
   std::string voter_;                     // what is said goes to it; empty: none has a leader
   wire::Led told_;                        // the newest that the work loop was told
   Index applied_;                         // by a voter of this generation
+  core::Time engine_time_;                // there
   Index watches_at_;
   std::uint64_t next_id_;
   std::map<std::uint64_t, Pending> pending_;

@@ -114,7 +114,7 @@ void Group::agent_frame(const std::string& agent, wire::Frame frame) {
     return do_transfer(hand_over->to, reply_to(agent, hand_over->id));
   }
   if (std::holds_alternative<wire::Ping>(frame)) {
-    links_->send_to_agent(agent, wire::Applied{driver_->applied()});
+    links_->send_to_agent(agent, wire::Applied{driver_->applied(), engine_.state().now});
     return;
   }
   pass_up(agent, std::move(frame));

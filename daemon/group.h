@@ -58,7 +58,7 @@ class Group final : public GroupSide {
   void catch_up(std::function<void(bool)> done) override;
   void report(std::vector<core::Opinion> opinions) override;
   void answer(core::TaskKey key, core::TaskResult result) override;
-  void applied(std::function<void(Index)> done) override;
+  void applied(std::function<void(Index, core::Time)> done) override;
   void report_directors(std::map<std::string, core::DirectorView> views) override;
   void alert_finished(std::string key, bool delivered, std::string why) override;
   void write(core::Command command, std::string key,

@@ -39,8 +39,8 @@ class GroupSide {
 
   virtual void report(std::vector<core::Opinion> opinions) = 0;
   virtual void answer(core::TaskKey key, core::TaskResult result) = 0;
-  /// Answers a log index that was applied before this call.
-  virtual void applied(std::function<void(Index)> done) = 0;
+  /// Answers a log index that was applied before this call, and the engine time there.
+  virtual void applied(std::function<void(Index, core::Time)> done) = 0;
   virtual void report_directors(std::map<std::string, core::DirectorView> views) = 0;
   virtual void alert_finished(std::string key, bool delivered, std::string why) = 0;
 

@@ -91,9 +91,9 @@ void Group::propose_reports() {
   }
 }
 
-void Group::applied(std::function<void(Index)> done) {
+void Group::applied(std::function<void(Index, core::Time)> done) {
   loop_.post([this, done = std::move(done)] {
-    to_work([done, index = driver_->applied()] { done(index); });
+    to_work([done, index = driver_->applied(), now = engine_.state().now] { done(index, now); });
   });
 }
 

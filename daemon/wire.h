@@ -149,6 +149,7 @@ struct Led {
 /// To an agent: what this voter has applied.
 struct Applied {
   Index index;
+  core::Time now;  // engine time there
 };
 /// To an agent: all that it is to look at, as of the entry at `index`.
 struct Watches {
@@ -271,7 +272,7 @@ void fields(Archive& ar, Led& v) {
 }
 template <typename Archive>
 void fields(Archive& ar, Applied& v) {
-  ar(v.index);
+  ar(v.index, v.now);
 }
 template <typename Archive>
 void fields(Archive& ar, Watches& v) {

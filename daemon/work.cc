@@ -26,11 +26,14 @@ Work::Work(io::Loop& loop, io::Worker& disk, io::Worker& parser, store::HostStor
           [this](std::vector<core::Opinion> opinions) { group_->report(std::move(opinions)); }),
       directors_(
           loop, resolver_,
-          [this](std::function<void(Index)> done) { group_->applied(std::move(done)); },
+          [this](std::function<void(Index)> done) {
+            group_->applied([done = std::move(done)](Index index, core::Time) { done(index); });
+          },
           [this](std::map<std::string, core::DirectorView> views) {
             group_->report_directors(std::move(views));
           }),
-      readying_(loop) {}
+      readying_(loop),
+      telling_time_(loop) {}
 
 GroupEvents Work::events() {
   return {.watches =
@@ -70,10 +73,16 @@ GroupEvents Work::events() {
 Status Work::start(GroupSide& group, const api::ServerConfig& api) {
   group_ = &group;
   FETTLE_TRY(server_, api::Server::start(loop_, *this, api));
+  telling_time_.start_repeating(kLogTimeEvery, [this] {
+    group_->applied([this](Index, core::Time now) { log_time_ = now; });
+  });
   return {};
 }
 
-void Work::close() { server_.reset(); }
+void Work::close() {
+  telling_time_.stop();
+  server_.reset();
+}
 
 void Work::leader_changed(const std::string& leader, std::uint64_t generation, Term term) {
   performer_.saw_fence(generation, term);

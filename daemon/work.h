@@ -49,9 +49,12 @@ class Work final : public api::Backend {
   void transfer(std::string to, std::function<void(Result<std::string>)> done) override;
   void snapshot_file(std::function<void(Result<std::string>)> done) override;
   void metrics(std::function<void(Result<api::Metrics>)> done) override;
+  core::Time log_time() const override { return log_time_; }
   bool ready() override { return ready_; }
 
  private:
+  static constexpr core::Duration kLogTimeEvery = std::chrono::seconds(1);
+
   void leader_changed(const std::string& leader, std::uint64_t generation, Term term);
   void get_ready();
 
@@ -66,7 +69,9 @@ class Work final : public api::Backend {
   Observer observer_;
   DirectorWatcher directors_;
   io::Timer readying_;
-  bool led_ = false;  // a leader is known
+  io::Timer telling_time_;
+  core::Time log_time_;  // as of kLogTimeEvery ago at most
+  bool led_ = false;     // a leader is known
   bool ready_ = false;
   std::unique_ptr<api::Server> server_;
 };

@@ -52,6 +52,7 @@ class FakeBackend : public Backend {
       done(answer);
     });
   }
+  core::Time log_time() const override { return core::Time{42}; }
   void parse(std::vector<core::SourceFile> files, std::function<void(ParseOutcome)> done) override {
     parsed.push_back(std::move(files));
     later([this, done = std::move(done)] { done(outcome); });

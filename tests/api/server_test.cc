@@ -261,7 +261,14 @@ TEST_F(Api, AnOutcomeThatNobodyKnowsIs504WithTheKey) {
   EXPECT_EQ(error_code(named), "in_doubt");
   EXPECT_EQ(json::parse(named.body)["error"]["key"], "abc-1");
   const RawAnswer unnamed = local().post("/v1/unfreeze");
-  EXPECT_EQ(json::parse(unnamed.body)["error"]["key"].get<std::string>().size(), 32U);
+  const auto made = json::parse(unnamed.body)["error"]["key"].get<std::string>();
+  EXPECT_TRUE(made.starts_with("fettle-42-")) << made;
+
+  const RawAnswer again = local().post("/v1/unfreeze", "", "Idempotency-Key: " + made + "\r\n");
+  EXPECT_EQ(again.status, 504);
+  server.on_loop([&](FakeBackend& backend, Server&) {
+    EXPECT_EQ(backend.keys, (std::vector<std::string>{"abc-1", made, "again:" + made}));
+  });
 }
 
 TEST_F(Api, TheIdempotencyKeyGoesToTheBackend) {
