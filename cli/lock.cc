@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -139,7 +140,6 @@ class Renewer {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(kExitNotStarted);
-  for (const int signal : kPassedOn) std::signal(signal, SIG_DFL);
   setenv("FETTLE_LEASE_TOKEN", std::to_string(token).c_str(), 1);
   std::vector<std::string> words = command;
   std::vector<char*> argv;
@@ -165,6 +165,10 @@ void pass_signals_to(pid_t whom) {
   for (const int signal : kPassedOn) std::signal(signal, pass_on);
 }
 
+/// How the warden says that it ended the command; as an exit code it could be the command's own. It
+/// says nothing by itself: to write may take as long as somebody pleases.
+constexpr int kLeaseLost = SIGUSR1;
+
 /// Stands between the holder and the command, so that the command's end needs neither the holder
 /// nor what it knows: the holder may be killed, or stand still for longer than its lease.
 class Warden {
@@ -188,13 +192,13 @@ class Warden {
       const Duration left = until_ - io::Loop::now();
       if (!asked_ && left <= ttl_ / 4) {
         asked_ = true;
-        std::fprintf(stderr, "the lease is not renewed in time: the command is ended\n");
         kill(-child, SIGTERM);
       }
       if (alone_ || (asked_ && left <= ttl_ / 8)) kill(-child, SIGKILL);
     }
     kill(-child, SIGKILL);  // what it left behind does not hold the lock
-    _exit(asked_ ? 1 : exit_of(status));
+    if (asked_) raise(kLeaseLost);
+    _exit(exit_of(status));
   }
 
  private:
@@ -230,9 +234,11 @@ int run_under(Held& held, std::uint64_t token, const std::vector<std::string>& c
   pass_signals_to(warden);
   const Renewer renewer(held, line[1]);
   int status = 0;
-  while (waitpid(warden, &status, 0) != warden) {
+  while (waitpid(warden, &status, 0) < 0 && errno == EINTR) {
   }
-  return exit_of(status);
+  if (!WIFSIGNALED(status) || WTERMSIG(status) != kLeaseLost) return exit_of(status);
+  say({Code::Timeout, "the lease was not renewed in time: the command was ended"});
+  return 1;
 }
 
 }  // namespace
@@ -248,6 +254,8 @@ int kv_lock(const Common& common, const LockOptions& options) {
     token = held.ask();
   }
   if (!token) return say(token.error());
+  std::signal(SIGCHLD, SIG_DFL);     // the command's end is waited for
+  std::signal(kLeaseLost, SIG_DFL);  // and how it came
   const int code = run_under(held, *token, options.command);
   held.release();
   return code;

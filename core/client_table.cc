@@ -8,7 +8,7 @@
 namespace fettle::core {
 namespace {
 
-constexpr std::string_view kMade = "fettle-";
+constexpr std::string_view kMade = "made:";
 constexpr std::string_view kAgain = "again:";
 
 struct Key {
@@ -27,14 +27,12 @@ std::optional<Time> made_at(std::string_view name) {
   return whole ? std::optional(time) : std::nullopt;
 }
 
-Key read(const State& state, std::string_view text) {
-  Key key;
-  if (state.level < kLevel2) return {.name = std::string(text)};
-  key.again = text.starts_with(kAgain);
-  if (key.again) text.remove_prefix(kAgain.size());
-  key.name = text;
-  key.made = made_at(text);
-  return key;
+Key read(std::string_view text) {
+  if (text.starts_with(kAgain)) {
+    const std::string_view name = text.substr(kAgain.size());
+    if (const auto made = made_at(name)) return {std::string(name), true, made};
+  }
+  return {std::string(text), false, made_at(text)};
 }
 
 }  // namespace
@@ -61,7 +59,7 @@ void ClientTable::load(const State& state) {
 std::optional<ClientAnswer> ClientTable::answered(const State& state,
                                                   const std::string& text) const {
   if (text.empty()) return std::nullopt;
-  const Key key = read(state, text);
+  const Key key = read(text);
   const auto kept = state.clients.find(key.name);
   if (kept != state.clients.end() && !FETTLE_MUTANT(core_client_key_ignored)) return kept->second;
   if (state.level < kLevel2) return std::nullopt;
@@ -90,7 +88,7 @@ void ClientTable::forget_oldest(State& state, Ages& ages) {
 
 void ClientTable::keep(State& state, const std::string& text, ClientAnswer answer) {
   if (text.empty()) return;
-  const Key key = read(state, text);
+  const Key key = read(text);
   if (state.level < kLevel2) {  // the oldest goes first; of equally old ones the first by name
     const bool made_first =
         chosen_.empty() || (!made_.empty() && *made_.begin() < *chosen_.begin());

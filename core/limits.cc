@@ -162,17 +162,22 @@ std::optional<std::string> frozen(const State& state, const std::string& service
   return hold ? std::optional(std::move(hold->reason)) : std::nullopt;
 }
 
+bool is_reflex(const PlaybookSpec& playbook) {
+  const bool builtin = playbook.name == kBuiltinIsolate || playbook.name == kReassert;
+  return builtin && !playbook.steps.empty() && playbook.steps[0].action == "traffic.isolate";
+}
+
+std::string failure_name(const PlaybookSpec& playbook) {
+  return is_reflex(playbook) ? std::string(kBuiltinIsolate) : playbook.name;
+}
+
 std::string failure_key(const std::string& playbook, const std::string& service) {
   return playbook.starts_with("builtin-") ? playbook + "/" + service : playbook;
 }
 
-bool is_reflex(const NodeState& node, const std::string& playbook) {
-  return playbook == kBuiltinIsolate || (playbook == kReassert && node.admin != Admin::InService);
-}
-
 std::optional<Hold> breaker_hold(const State& state, const std::string& playbook,
                                  const std::string& node) {
-  if (is_reflex(state.nodes.at(node), playbook)) return std::nullopt;
+  if (playbook == kBuiltinIsolate) return std::nullopt;
   std::size_t recent = 0;
   Time oldest = kNever;
   for (const RunFailure& failure : recent_failures(state, playbook, node)) {
@@ -197,7 +202,7 @@ std::optional<Hold> failure_hold(const State& state, const std::string& playbook
   }
   if (of_node == 0) return std::nullopt;
   Duration pause = kFailurePause * (1U << std::min(of_node - 1, kPauseDoublings));
-  if (is_reflex(state.nodes.at(node), playbook)) pause = std::min<Duration>(pause, kReflexPauseMax);
+  if (playbook == kBuiltinIsolate) pause = std::min<Duration>(pause, kReflexPauseMax);
   if (state.now >= newest + pause) return std::nullopt;
   return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again",
               newest + pause};

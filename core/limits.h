@@ -54,11 +54,13 @@ std::optional<Hold> panic_hold(const State& state, const std::string& service);
 /// As frozen(), with its end.
 std::optional<Hold> freeze_hold(const State& state, const std::string& service);
 
-/// Failures of the built-in playbooks count for each service alone.
-std::string failure_key(const std::string& playbook, const std::string& service);
-/// The built-in isolation of the node: it waits for the service's limits only (CONTRACT "What it
+/// A built-in playbook that isolates: it waits for the service's limits only (CONTRACT "What it
 /// means"), so that earlier failures pace it and never open a breaker.
-bool is_reflex(const NodeState& node, const std::string& playbook);
+bool is_reflex(const PlaybookSpec& playbook);
+/// The name under which the playbook's failures count: all of the reflex under one.
+std::string failure_name(const PlaybookSpec& playbook);
+/// Failures of the built-in playbooks count for each service alone. `playbook`: failure_name().
+std::string failure_key(const std::string& playbook, const std::string& service);
 /// The playbook's breaker is open: it starts on no node, until then.
 std::optional<Hold> breaker_hold(const State& state, const std::string& playbook,
                                  const std::string& node);

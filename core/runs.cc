@@ -53,7 +53,7 @@ void finish_run(Applying& ap, Run& run, RunState state, std::string reason) {
   }
   const bool in_vain = state == RunState::Succeeded && left_in_service(run);
   if ((state == RunState::Failed || in_vain) && !run.by_person) {
-    auto& failures = ap.state.failures[failure_key(run.playbook.name, run.service)];
+    auto& failures = ap.state.failures[failure_key(failure_name(run.playbook), run.service)];
     std::erase_if(failures,
                   [&](const RunFailure& f) { return ap.state.now - f.at >= kBreakerWindow; });
     failures.push_back({ap.state.now, run.node});
@@ -72,8 +72,7 @@ void finish_step(Applying& ap, Run& run, StepState state, std::string reason) {
 
 /// The reflex is tried for as long as it fails; people are told of the first time.
 bool told_before(const State& state, const Incident& incident, const Run& run) {
-  const auto node = state.nodes.find(run.node);
-  if (node == state.nodes.end() || !is_reflex(node->second, run.playbook.name)) return false;
+  if (!is_reflex(run.playbook)) return false;
   return std::ranges::any_of(incident.runs, [&](RunId id) {
     const auto earlier = state.runs.find(id);
     return earlier != state.runs.end() && earlier->second.state == RunState::Failed &&
@@ -294,13 +293,34 @@ void observe(Applying& ap, Run& run) {
   finish_run(ap, run, RunState::Succeeded, "observe: written down, nothing was done");
 }
 
+/// Says little that the next one does not: the reflex is tried for as long as it fails.
+bool failed_reflex(const Run& run) {
+  return run.state == RunState::Failed && is_reflex(run.playbook);
+}
+
 void drop_old_runs(State& state) {
   while (state.runs.size() > kRunsKept) {
-    const auto over = std::ranges::find_if(
-        state.runs, [](const auto& entry) { return is_over(entry.second.state); });
+    auto over = std::ranges::find_if(state.runs,
+                                     [](const auto& entry) { return failed_reflex(entry.second); });
+    if (over == state.runs.end()) {
+      over = std::ranges::find_if(state.runs,
+                                  [](const auto& entry) { return is_over(entry.second.state); });
+    }
     if (over == state.runs.end()) return;
     state.runs.erase(over);
   }
+}
+
+/// The oldest failure of the reflex makes room, or what is kept no more; nothing else does.
+void list_run(State& state, Incident& incident, RunId id) {
+  if (incident.runs.size() >= kIncidentRunsMax) {
+    const auto dropped = std::ranges::find_if(incident.runs, [&](RunId earlier) {
+      const auto run = state.runs.find(earlier);
+      return run == state.runs.end() || failed_reflex(run->second);
+    });
+    if (dropped != incident.runs.end()) incident.runs.erase(dropped);
+  }
+  incident.runs.push_back(id);
 }
 
 }  // namespace
@@ -346,11 +366,7 @@ RunId start_run(Applying& ap, RunOrder order) {
   }
   run.step = order.first_step;
   bind_fields(ap.state, run);
-  if (run.incident) {
-    auto& runs = ap.state.incidents.at(*run.incident).runs;
-    if (runs.size() >= kIncidentRunsMax) runs.erase(runs.begin());
-    runs.push_back(run.id);
-  }
+  if (run.incident) list_run(ap.state, ap.state.incidents.at(*run.incident), run.id);
   const RunId id = run.id;
   Run& kept = ap.state.runs.insert_or_assign(id, std::move(run)).first->second;
   tell(ap, kept, "run.started", kept.playbook.name, kept.reason);

@@ -126,10 +126,11 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
   for (const PlaybookSpec* playbook : matching(state, node.verdict, node.service)) {
     if (playbook->mode != Mode::Enforce) continue;
     const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
-    if (reflex && service.builtin && isolates(*playbook) &&
-        (left_in_doubt(state, node, *playbook) != nullptr ||
-         breaker_hold(state, playbook->name, name))) {
-      continue;  // the isolation itself is a reflex and needs no playbook
+    const bool held = left_in_doubt(state, node, *playbook) != nullptr ||
+                      breaker_hold(state, playbook->name, name);
+    if (held && reflex && service.builtin && isolates(*playbook) &&
+        cancelled_by_person(state, node, *playbook) == nullptr) {
+      break;  // the isolation itself is a reflex and needs no playbook
     }
     if (already_done(state, node, *playbook)) return std::nullopt;
     return Choice{*playbook, name + " is " + std::string(to_string(node.verdict)) +
@@ -203,7 +204,8 @@ std::vector<Hold> blocks(const State& state, const std::string& name, const Node
   if (auto panic = panic_hold(state, node.service); panic && !isolates(playbook)) {
     holds.push_back(std::move(*panic));
   }
-  if (auto hold = failure_hold(state, playbook.name, name)) holds.push_back(std::move(*hold));
+  if (auto hold = failure_hold(state, failure_name(playbook), name))
+    holds.push_back(std::move(*hold));
   if (isolates(playbook)) {
     for (std::string& why : why_not_isolate(state, name)) holds.push_back({std::move(why)});
   }

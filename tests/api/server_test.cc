@@ -262,7 +262,7 @@ TEST_F(Api, AnOutcomeThatNobodyKnowsIs504WithTheKey) {
   EXPECT_EQ(json::parse(named.body)["error"]["key"], "abc-1");
   const RawAnswer unnamed = local().post("/v1/unfreeze");
   const auto made = json::parse(unnamed.body)["error"]["key"].get<std::string>();
-  EXPECT_TRUE(made.starts_with("fettle-42-")) << made;
+  EXPECT_TRUE(made.starts_with("made:42-")) << made;
 
   const RawAnswer again = local().post("/v1/unfreeze", "", "Idempotency-Key: " + made + "\r\n");
   EXPECT_EQ(again.status, 504);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/level.h"
 #include "tests/support/engine_story.h"
 
 namespace fettle::core {
@@ -108,11 +109,30 @@ TEST(ClientKeys, ASnapshotKeepsWhichIsTheOldestOfEitherKind) {
 }
 
 TEST(ClientKeys, OnlyWhatAMemberMadeIsTakenForMade) {
-  EXPECT_EQ(asked_client_key("mine"), "mine");
-  EXPECT_EQ(asked_client_key("fettle-soon-1"), "fettle-soon-1");
-  EXPECT_EQ(asked_client_key("fettle-12"), "fettle-12");
-  EXPECT_EQ(asked_client_key("fettle-12-ab"), "again:fettle-12-ab");
-  EXPECT_EQ(asked_client_key("again:fettle-12-ab"), "again:fettle-12-ab");
+  for (const char* chosen : {"mine", "fettle-12-34", "made:soon-1", "made:12", "again:mine"}) {
+    EXPECT_EQ(asked_client_key(chosen), chosen);
+  }
+  EXPECT_EQ(asked_client_key("made:12-ab"), "again:made:12-ab");
+  EXPECT_EQ(asked_client_key("again:made:12-ab"), "again:made:12-ab");
+  ClientStory story;
+  story.put("mine");
+  story.put("again:mine");
+  EXPECT_EQ(story.writes(), 2U) << "two keys, both chosen";
+}
+
+TEST(ClientKeys, TheLowestLevelKnowsTheSameKeysAndForgetsTheOldest) {
+  EngineStory story(story_spec({"a", "b"}));
+  const auto put = [&](const std::string& key) {
+    return story.tell(command::KvPut{.key = "k", .value = "1"}, key).number;
+  };
+  ASSERT_LT(story.engine.state().level, kLevel2);
+  const std::string made = made_client_key(story.now, "1");
+  const std::uint64_t first = put(made);
+  EXPECT_EQ(put(asked_client_key(made)), first);
+  for (std::size_t i = 0; i < 2 * kClientsKept; ++i) {
+    put(i % 2 == 0 ? "mine-" + std::to_string(i) : made_client_key(story.now, std::to_string(i)));
+  }
+  EXPECT_EQ(story.engine.state().clients.size(), kClientsKept);
 }
 
 }  // namespace

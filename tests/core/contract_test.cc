@@ -1,6 +1,8 @@
 // What the contract says of each key of the language that the engine obeys, a story each.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/limits.h"
 #include "tests/support/engine_story.h"
 
@@ -98,28 +100,63 @@ TEST(Breaker, ThreeFailedRunsWithinAnHourHoldThePlaybookForTheRest) {
   EXPECT_EQ(story.performed.size(), kBreakerFailures + 1) << "half open: one more try";
 }
 
-TEST(Breaker, LeavesTheIsolationOfAnotherNodeToTheReflex) {
+/// The breaker of `heal` is open: `a` stays dead, and its runs waited for its health in vain.
+EngineStory with_an_open_breaker(std::vector<PlaybookSpec> others = {}) {
   Spec spec = story_spec({"a", "b", "c", "d"});
   spec.services[0].max_isolated = 2;
   StepSpec healed = wait();
   healed.timeout = seconds(10);
   spec.playbooks = {playbook("heal", {out(), healed})};
+  for (PlaybookSpec& other : others) {
+    other.position = static_cast<std::uint32_t>(spec.playbooks.size());
+    spec.playbooks.push_back(std::move(other));
+  }
   EngineStory story(std::move(spec));
   story.everything_is_healthy();
   story.all_say("a", Verdict::Down, Outcome::Refused);
-  for (int i = 0; i < 30; ++i) {  // it stays dead: each run waits for its health in vain
+  for (int i = 0; i < 30; ++i) {
     if (!is_over(story.last_run().state) && story.last_run().step == 0) {
       story.done("7", "ready", "maint");
     }
     story.pass(seconds(11));
   }
-  ASSERT_EQ(story.last_incident().blocked_by.size(), 1U);
-  ASSERT_EQ(story.last_incident().blocked_by[0],
-            "the breaker of heal is open: 3 failed runs within 1h");
+  EXPECT_EQ(story.last_incident().blocked_by,
+            std::vector<std::string>{"the breaker of heal is open: 3 failed runs within 1h"});
+  return story;
+}
+
+TEST(Breaker, LeavesTheIsolationOfAnotherNodeToTheReflex) {
+  EngineStory story = with_an_open_breaker();
   story.all_say("d", Verdict::Down, Outcome::Refused);
   EXPECT_EQ(story.last_run().node, "d");
   EXPECT_EQ(story.last_run().playbook.name, "builtin-isolate");
   EXPECT_EQ(text_option(story.performed.back().input, "server"), "d");
+}
+
+TEST(Breaker, LeavesNothingToAPlaybookOfLowerPriority) {
+  const StepSpec tell{
+      .id = "tell",
+      .action = "notify.send",
+      .input = {{"receiver", std::string("oncall")}, {"text", std::string("${node.name}")}}};
+  EngineStory story = with_an_open_breaker({playbook("tell", {tell})});
+  story.all_say("d", Verdict::Down, Outcome::Refused);
+  EXPECT_EQ(story.last_run().playbook.name, "builtin-isolate");
+}
+
+TEST(Breaker, GivesNoLeaveForWhatAPersonCancelled) {
+  EngineStory story = with_an_open_breaker();
+  story.pass(std::chrono::hours(1));  // half open: a's fourth run
+  story.all_say("d", Verdict::Down, Outcome::Refused);
+  ASSERT_EQ(story.last_run().node, "d");
+  story.tell(command::Cancel{.run = story.last_run().id, .by = "ann"});
+  story.answers(TaskState::Cancelled, "not begun");
+  for (int i = 0; i < 60; ++i) {  // a's runs fail on
+    story.pass(seconds(11));
+  }
+  ASSERT_TRUE(breaker_hold(story.engine.state(), "heal", "d"));
+  const auto of_d = [](const Task& task) { return text_option(task.input, "server") == "d"; };
+  EXPECT_EQ(std::ranges::count_if(story.performed, of_d), 1) << "what ann cancelled, and no more";
+  EXPECT_EQ(story.node("d").admin, Admin::InService);
 }
 
 TEST(OnFailure, ContinueGoesOnWithTheNextStep) {

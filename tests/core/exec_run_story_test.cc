@@ -2,6 +2,9 @@
 // again. A program is not idempotent: once it may have run, only its own word lets it run again.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "core/codec.h"
 #include "tests/support/engine_story.h"
 
@@ -176,6 +179,23 @@ TEST(ExecRun, IsTheSameTaskForTheNextLeader) {
     if (perform != nullptr) open = perform->task.key == story.performed[0].key;
   }
   EXPECT_TRUE(open);
+}
+
+TEST(ExecRun, InDoubtIsNotRunAgainWhileTheReflexFailsForHours) {
+  Spec spec = heal_spec(heal_step());
+  spec.playbooks[0].steps.push_back({.id = "out", .action = "traffic.isolate"});
+  EngineStory story = after_the_fall(std::move(spec));
+  story.answers(TaskState::InDoubt, "its keeper died");
+  std::set<RunId> runs;
+  for (int second = 0; second < 3 * 3600; second += 5) {
+    if (story.performed.back().action == "traffic.isolate" && !is_over(story.last_run().state)) {
+      story.answers(TaskState::Unreachable, "no such socket");
+    }
+    runs.insert(story.last_run().id);
+    story.pass(seconds(5));
+  }
+  EXPECT_GT(runs.size(), kIncidentRunsMax);
+  EXPECT_EQ(std::ranges::count(story.performed, "exec.run", &Task::action), 1);
 }
 
 }  // namespace
