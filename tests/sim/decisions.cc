@@ -117,8 +117,7 @@ void Decisions::performs(Index index, const core::State& state, const core::Task
   if (service == nullptr || core::find_node(state.spec, run.node) == nullptr) {
     return broken(key + " is for " + run.node + ", which no spec names" + at(index));
   }
-  if (task.action.starts_with("traffic.") &&
-      !core::has_director(state, *service, task.key.host)) {
+  if (task.action.starts_with("traffic.") && !core::has_director(state, *service, task.key.host)) {
     broken(key + " is for " + task.key.host + ", where the spec in force has no director" +
            at(index));
   }
