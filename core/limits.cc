@@ -14,14 +14,34 @@ namespace {
 /// Doublings of the pause after a failure: no hour has room for more failed runs of one node.
 constexpr std::uint32_t kPauseDoublings = 7;
 
-/// The playbook's failures that count for the node, of the last kBreakerWindow.
-std::vector<RunFailure> recent_failures(const State& state, const std::string& playbook,
-                                        const std::string& node) {
+/// What counts of a playbook's failures for a node: those of the last kBreakerWindow.
+struct Failures {
+  std::size_t recent = 0;
+  std::uint32_t of_node = 0;
+  Time oldest = kNever;
+  Time newest_of_node;
+};
+
+Failures failures_of(const State& state, const std::string& playbook, const std::string& node) {
+  Failures failures;
   const auto found = state.failures.find(failure_key(playbook, state.nodes.at(node).service));
-  if (found == state.failures.end()) return {};
-  std::vector<RunFailure> recent = found->second;
-  std::erase_if(recent, [&](const RunFailure& f) { return state.now - f.at >= kBreakerWindow; });
-  return recent;
+  if (found == state.failures.end()) return failures;
+  for (const RunFailure& failure : found->second) {
+    if (state.now - failure.at >= kBreakerWindow) continue;
+    ++failures.recent;
+    failures.oldest = std::min(failures.oldest, failure.at);
+    if (failure.node != node) continue;
+    ++failures.of_node;
+    failures.newest_of_node = std::max(failures.newest_of_node, failure.at);
+  }
+  return failures;
+}
+
+std::optional<Hold> open_breaker(const std::string& playbook, const Failures& failures) {
+  if (playbook == kBuiltinIsolate || failures.recent < kBreakerFailures) return std::nullopt;
+  return Hold{"the breaker of " + playbook + " is open: " + std::to_string(failures.recent) +
+                  " failed runs within 1h",
+              failures.oldest + kBreakerWindow};
 }
 
 /// True while a run has begun to isolate the node, or a person has been promised it, and its end is
@@ -177,35 +197,20 @@ std::string failure_key(const std::string& playbook, const std::string& service)
 
 std::optional<Hold> breaker_hold(const State& state, const std::string& playbook,
                                  const std::string& node) {
-  if (playbook == kBuiltinIsolate) return std::nullopt;
-  std::size_t recent = 0;
-  Time oldest = kNever;
-  for (const RunFailure& failure : recent_failures(state, playbook, node)) {
-    ++recent;
-    oldest = std::min(oldest, failure.at);
-  }
-  if (recent < kBreakerFailures) return std::nullopt;
-  return Hold{"the breaker of " + playbook + " is open: " + std::to_string(recent) +
-                  " failed runs within 1h",
-              oldest + kBreakerWindow};
+  return open_breaker(playbook, failures_of(state, playbook, node));
 }
 
 std::optional<Hold> failure_hold(const State& state, const std::string& playbook,
                                  const std::string& node) {
-  if (auto open = breaker_hold(state, playbook, node)) return open;
-  std::uint32_t of_node = 0;
-  Time newest;
-  for (const RunFailure& failure : recent_failures(state, playbook, node)) {
-    if (failure.node != node) continue;
-    ++of_node;
-    newest = std::max(newest, failure.at);
-  }
-  if (of_node == 0) return std::nullopt;
-  Duration pause = kFailurePause * (1U << std::min(of_node - 1, kPauseDoublings));
+  const Failures failures = failures_of(state, playbook, node);
+  if (auto open = open_breaker(playbook, failures)) return open;
+  if (failures.of_node == 0) return std::nullopt;
+  Duration pause = kFailurePause * (1U << std::min(failures.of_node - 1, kPauseDoublings));
   if (playbook == kBuiltinIsolate) pause = std::min<Duration>(pause, kReflexPauseMax);
-  if (state.now >= newest + pause) return std::nullopt;
+  const Time until = failures.newest_of_node + pause;
+  if (state.now >= until) return std::nullopt;
   return Hold{"the last run of " + playbook + " on it failed; it pauses before it tries again",
-              newest + pause};
+              until};
 }
 
 Time hold_down_until(const NodeState& node) {

@@ -124,7 +124,7 @@ struct Incident {
   std::optional<WallTime> isolated_at, resolved_at;
   std::int64_t mttd_ms = 0;
   std::optional<std::int64_t> mttr_ms;
-  std::vector<RunId> runs;
+  std::vector<RunId> runs;              // beyond kIncidentRunsMax failures of the reflex go
   std::vector<TimelineEntry> timeline;  // bounded by kTimelineMax
   Time opened;
   bool alerted = false;

@@ -126,10 +126,10 @@ std::optional<Choice> choose(const State& state, const std::string& name, const 
   for (const PlaybookSpec* playbook : matching(state, node.verdict, node.service)) {
     if (playbook->mode != Mode::Enforce) continue;
     const bool reflex = node.verdict == Verdict::Down && node.admin == Admin::InService;
-    const bool held = left_in_doubt(state, node, *playbook) != nullptr ||
-                      breaker_hold(state, playbook->name, name);
-    if (held && reflex && service.builtin && isolates(*playbook) &&
-        cancelled_by_person(state, node, *playbook) == nullptr) {
+    if (reflex && service.builtin && isolates(*playbook) &&
+        cancelled_by_person(state, node, *playbook) == nullptr &&
+        (left_in_doubt(state, node, *playbook) != nullptr ||
+         breaker_hold(state, playbook->name, name))) {
       break;  // the isolation itself is a reflex and needs no playbook
     }
     if (already_done(state, node, *playbook)) return std::nullopt;

@@ -9,7 +9,6 @@
 namespace fettle::core {
 namespace {
 
-using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// Writes of a client under `key`; each that is carried out adds one to the store's revision.
